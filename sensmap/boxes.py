@@ -8,6 +8,8 @@ them are the only places where those are known.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -106,7 +108,7 @@ def is_valid(boxes: ArrayLike) -> np.ndarray:
     return np.isfinite(array).all(axis=1) & (inside[:, 2:] > inside[:, :2]).all(axis=1)
 
 
-def make_valid(boxes: ArrayLike, xp=np):
+def make_valid(boxes: Any, xp: Any = np) -> Any:
     """Turns any four finite numbers a box into valid boxes: inside the image and with an area.
 
     The corners are put in order and the sides clipped to the image; a side shorter than
@@ -202,8 +204,8 @@ def voc_to_xyxy(boxes: ArrayLike, size: tuple[int, int]) -> np.ndarray:
 def xywh_to_xyxy(boxes: ArrayLike, size: tuple[int, int]) -> np.ndarray:
     """From a pixel corner with width and height, ``x, y, w, h`` (CUB-200-2011).
 
-    >>> xywh_to_xyxy([10, 20, 50, 60], size=(100, 100)).round(2).tolist()
-    [[0.1, 0.2, 0.6, 0.8]]
+    >>> xywh_to_xyxy([10, 20, 30, 40], size=(80, 80)).tolist()
+    [[0.125, 0.25, 0.5, 0.75]]
     """
     array = np.asarray(boxes, np.float64).reshape(-1, 4)
     return pixels_to_xyxy(np.concatenate([array[:, :2], array[:, :2] + array[:, 2:]], 1), size)

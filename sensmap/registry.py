@@ -40,5 +40,7 @@ def find(package: str, name: str) -> ModuleType:
     known = names(package)
     if name not in known:
         kind = package.rpartition(".")[2]
-        raise ValueError(f"There is no {name!r} among the {kind}; choose one of {', '.join(known)}.")
+        raise ValueError(
+            f"There is no {name!r} among the {kind}; choose one of {', '.join(known)}."
+        )
     return importlib.import_module(f"{package}.{name}")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from sensmap import boxes as box_geometry
 from sensmap import registry
 
 # An image is named by its file, or held: encoded (bytes) or decoded (uint8, (H, W, 3), RGB).
@@ -32,6 +34,8 @@ class Example:
         size: ``(height, width)`` of the original image in pixels, or None where only decoding
             the image would tell.
         mask: file of the segmentation mask, or None.
+        dropped: what the annotation says but cannot be used (a box that is inverted, empty or
+            outside the image), and why: lines for a person. The rest of the example stands.
     """
 
     id: str
@@ -41,6 +45,7 @@ class Example:
     box_labels: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0, np.int32))
     size: tuple[int, int] | None = None
     mask: Path | None = None
+    dropped: tuple[str, ...] = ()
 
     def boxes_of(self, label: int) -> np.ndarray:
         """The boxes of one class, ``(k, 4)`` float32 xyxy."""
@@ -85,7 +90,8 @@ class Dataset:
         return self._read(range(len(self.ids))[position])
 
     def __iter__(self) -> Iterator[Example]:
-        return (self._read(position) for position in range(len(self.ids)))
+        # A map, not a generator: after an ExampleError the next call goes on with the next one.
+        return map(self._read, range(len(self.ids)))
 
     def select(self, positions: Sequence[int] | np.ndarray) -> Dataset:
         """The data set of the examples at these positions, in this order."""
@@ -97,6 +103,34 @@ class Dataset:
             lambda position: self._read(chosen[position]),
             self.skipped,
         )
+
+
+def usable_boxes(
+    corners: np.ndarray, labels: np.ndarray, to_xyxy: Callable[[np.ndarray], np.ndarray]
+) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+    """Converts a file's boxes, cuts them off at the border and leaves out those without area.
+
+    Args:
+        corners: ``(n, 4)`` numbers as they stand in the file.
+        labels: ``(n,)`` class id of each.
+        to_xyxy: from the file's convention to relative xyxy.
+
+    Returns:
+        ``(k, 4)`` float32 xyxy, ``(k,)`` int32 class ids, and a line for each box left out.
+
+    >>> corners = np.array([[0, 0, 5, 20], [8, 0, 2, 10]])
+    >>> boxes, labels, dropped = usable_boxes(corners, np.array([3, 4]), lambda c: c / 10)
+    >>> boxes.tolist(), labels.tolist(), dropped
+    ([[0.0, 0.0, 0.5, 1.0]], [3], ('box (8, 0, 2, 10) is empty, inverted or outside the image',))
+    """
+    with np.errstate(over="ignore"):  # numbers beyond float32 become inf, which is not valid
+        boxes = box_geometry.as_boxes(to_xyxy(corners))
+    keep = box_geometry.is_valid(boxes)
+    dropped = tuple(
+        f"box ({', '.join(f'{value:g}' for value in box)}) is empty, inverted or outside the image"
+        for box in corners[~keep]
+    )
+    return box_geometry.clip(boxes[keep]), np.asarray(labels, np.int32)[keep], dropped
 
 
 def load(name: str, root: str | None = None, split: str | None = None, **options) -> Dataset:
@@ -119,4 +153,11 @@ def load(name: str, root: str | None = None, split: str | None = None, **options
     name, _, builder = name.partition(":")
     if builder:
         options["builder"] = builder
-    return registry.find("sensmap.datasets", name).load(root, split, **options)
+    source = registry.find("sensmap.datasets", name).load
+    known = list(inspect.signature(source).parameters)[2:]
+    if unknown := sorted(set(options) - set(known)):
+        raise ValueError(
+            f"The data set {name!r} has no option {unknown[0]!r}; "
+            f"it takes {', '.join(known) or 'none'}."
+        )
+    return source(root, split, **options)

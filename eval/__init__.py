@@ -1,0 +1,1 @@
+"""Binaries that evaluate: flags, one library call, one write."""

@@ -1,0 +1,155 @@
+"""The box regressor: linear regression from a map's features to the four sides of a box.
+
+Ebrahimpour & Noelle, section 2: with z the features of an image's sensitivity map,
+
+    (x0, y0, x1, y1) = W (z - mean) / scale + b
+
+fitted by least squares. Departures: a ridge penalty, chosen by leave-one-out cross-validation
+inside the training images, and standardised features, for there may be more features than images;
+and the result is always made a valid box (`sensmap.boxes.make_valid`).
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.linear_model import RidgeCV
+from sklearn.utils.validation import check_is_fitted
+
+from sensmap import boxes as box_geometry
+from sensmap import files
+from sensmap.localizers._base import targets
+
+PENALTIES = tuple(10.0**k for k in np.arange(-1, 5.5, 0.5))
+
+_ARRAYS = ("mean_", "scale_", "coef_", "intercept_")
+
+
+class BoxRegressor(RegressorMixin, BaseEstimator):
+    """Ridge regression from maps to boxes.
+
+    Args:
+        features: a module of `sensmap.features`; what maps are turned into.
+        penalties: the ridge penalties to choose from.
+
+    Attributes:
+        coef_: ``(4, F)`` float64, for standardised features; intercept_: ``(4,)`` float64.
+        mean_, scale_: ``(F,)`` float64, of the training features.
+        penalty_: the chosen penalty.
+        images_: how many images it was fitted on, those with exactly one valid box.
+
+    >>> X = np.random.default_rng(0).normal(size=(50, 3))
+    >>> boxes = [0.2, 0.2, 0.7, 0.8] + 0.05 * X[:, [0, 1, 0, 1]]
+    >>> BoxRegressor().fit(X, boxes).predict(np.zeros((1, 3))).round(1).tolist()
+    [[0.2, 0.2, 0.7, 0.8]]
+    """
+
+    def __init__(self, features: str = "quantiles", penalties: Sequence[float] = PENALTIES):
+        self.features = features
+        self.penalties = penalties
+
+    def fit(self, maps, boxes) -> BoxRegressor:
+        """Fits the regression.
+
+        Args:
+            maps: ``(N, h, w)`` maps; or a list of such arrays, one a layer; or ``(N, F)``
+                features, already computed.
+            boxes: ``(N, 4)`` xyxy, or for each image its ``(n, 4)`` boxes. Images without
+                exactly one valid box are left out.
+
+        Raises:
+            ValueError: for fewer than two images to learn from, or features that are not finite.
+        """
+        design = self._design(maps)
+        positions, chosen = targets(boxes, len(design))
+        design = design[positions]
+        if len(design) < 2:
+            raise ValueError("A regression needs two images with one box each; received one.")
+        self.images_ = len(design)
+        self.mean_ = design.mean(axis=0)
+        deviation = design.std(axis=0)
+        # A constant feature tells nothing: any scale gives it the coefficient 0.
+        self.scale_ = np.where(deviation > 1e-12, deviation, 1.0)
+        ridge = RidgeCV(self.penalties).fit((design - self.mean_) / self.scale_, chosen)
+        self.coef_, self.intercept_ = ridge.coef_, ridge.intercept_
+        self.penalty_ = float(ridge.alpha_)
+        return self
+
+    def predict(self, maps) -> np.ndarray:
+        """Boxes from maps or features, as given to `fit`.
+
+        Returns:
+            ``(N, 4)`` float32 xyxy, valid and inside the image.
+        """
+        check_is_fitted(self, "coef_")
+        design = self._design(maps)
+        if design.shape[1] != len(self.mean_):
+            raise ValueError(
+                f"This regressor was fitted on {len(self.mean_)} features; "
+                f"received {design.shape[1]}."
+            )
+        raw = ((design - self.mean_) / self.scale_) @ self.coef_.T + self.intercept_
+        return box_geometry.make_valid(raw).astype(np.float32)
+
+    def _design(self, maps) -> np.ndarray:
+        if not isinstance(maps, (list, tuple)) or np.ndim(maps[0]) != 3:
+            maps = np.asarray(maps)
+            if maps.ndim == 2:
+                if not np.isfinite(maps).all():
+                    raise ValueError("The features hold NaN or infinity; expected finite numbers.")
+                return maps.astype(np.float64)
+            maps = [maps]
+        if any(np.ndim(each) != 3 for each in maps):
+            raise ValueError(
+                "Expected maps (N, h, w), a list of them, or features (N, F); received "
+                f"{[np.shape(each) for each in maps]}."
+            )
+        from sensmap import features  # TensorFlow is needed for maps only
+
+        return features.compute(self.features, maps).numpy().astype(np.float64)
+
+    def save(self, path: str | Path) -> None:
+        """Writes the fitted regressor: NumPy arrays, no pickle; whole or not at all."""
+        check_is_fitted(self, "coef_")
+        buffer = io.BytesIO()
+        np.savez(
+            buffer,
+            **{name.rstrip("_"): getattr(self, name) for name in _ARRAYS},
+            features=np.array(self.features),
+            penalties=np.array(self.penalties),
+            penalty=np.array(self.penalty_),
+            images=np.array(self.images_),
+        )
+        files.write_bytes(path, buffer.getvalue())
+
+    @classmethod
+    def load(cls, path: str | Path) -> BoxRegressor:
+        """Reads what `save` wrote; it predicts the same bytes.
+
+        Raises:
+            FileNotFoundError: if there is no such file.
+            ValueError: if it is not a regressor.
+        """
+        if not Path(path).is_file():
+            raise FileNotFoundError(f"There is no box regressor at {path}.")
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                arrays: dict[str, Any] = {name: stored[name] for name in stored.files}
+            regressor = cls(str(arrays["features"]), tuple(arrays["penalties"].tolist()))
+            for name in _ARRAYS:
+                setattr(regressor, name, arrays[name.rstrip("_")])
+            regressor.penalty_ = float(arrays["penalty"])
+            regressor.images_ = int(arrays["images"])
+        except Exception as error:  # NumPy's readers raise many kinds on a damaged file
+            raise ValueError(f"{path} is not a box regressor, or is damaged: {error}") from error
+        return regressor
+
+
+def create(**options) -> BoxRegressor:
+    """`BoxRegressor` by the name of its module."""
+    return BoxRegressor(**options)

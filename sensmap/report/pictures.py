@@ -1,0 +1,297 @@
+"""Boxes on images, maps over images, and grids of both.
+
+Every image is ``(H, W, 3)`` uint8 RGB, going in and coming out; what goes in is left unchanged.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from sensmap import boxes as box_geometry
+from sensmap._opencv import cv2
+
+# The colours of the paper's Figure 1, in shades that also differ in lightness.
+TRUTH = (30, 220, 90)
+PREDICTION = (235, 30, 45)
+
+_PAPER = 255  # a grid's background
+_MAT = 236  # what fills a tile beside its picture
+_INK = (40, 40, 40)
+_MARGIN = 8  # pixels between tiles
+
+
+def draw_boxes(
+    image: np.ndarray,
+    boxes: ArrayLike,
+    colour: tuple[int, int, int] = PREDICTION,
+    *,
+    dashed: bool = False,
+    thickness: int | None = None,
+) -> np.ndarray:
+    """Outlines boxes, with a thin casing that sets the line off from any background.
+
+    The line lies inside of the box, so that a box at the image's border is seen whole.
+
+    Args:
+        image: ``(H, W, 3)`` uint8 RGB.
+        boxes: ``(N, 4)`` xyxy, relative; what lies outside the image is not seen.
+        colour: RGB, 0 to 255.
+        dashed: interrupt the line. Lines below show through the gaps, and two kinds of boxes
+            can be told apart without telling red from green.
+        thickness: of the line in pixels; by default 1 for each 80 of the longer side.
+
+    Returns:
+        ``(H, W, 3)`` uint8 RGB, a new array.
+
+    >>> white = np.full((8, 8, 3), 255, np.uint8)
+    >>> draw_boxes(white, [0.25, 0.25, 0.75, 0.75], (0, 0, 255), thickness=1)[2, 2].tolist()
+    [0, 0, 255]
+    """
+    drawn = _check_image(image).copy()
+    size = drawn.shape[:2]
+    if thickness is None:
+        thickness = max(1, round(max(size) / 80))
+    casing = max(1, thickness // 3)
+    # Light lines get a dark casing and dark lines a light one.
+    casing_colour = 0 if np.dot(colour, (0.299, 0.587, 0.114)) > 127 else 255
+    for box in box_geometry.xyxy_to_pixels(boxes, size):
+        x0, y0, x1, y1 = np.round(box).astype(int).tolist()
+        line = _band(size, (x0, y0, x1, y1), thickness)
+        outer = _band(
+            size, (x0 - casing, y0 - casing, x1 + casing, y1 + casing), thickness + 2 * casing
+        )
+        if dashed:
+            gaps = _gaps(size, (x0, y0, x1, y1), thickness)
+            line, outer = line & ~gaps, outer & ~gaps
+        drawn[outer] = casing_colour
+        drawn[line] = colour
+    return drawn
+
+
+def draw_comparison(
+    image: np.ndarray, truth: ArrayLike = (), predicted: ArrayLike = ()
+) -> np.ndarray:
+    """Outlines what is true and what was predicted, as in the paper's Figure 1.
+
+    True boxes are green and solid, predicted ones red and dashed on top: where both agree, both
+    are seen.
+
+    Args:
+        image: ``(H, W, 3)`` uint8 RGB.
+        truth: ``(N, 4)`` xyxy, relative.
+        predicted: ``(M, 4)`` or ``(4,)`` xyxy, relative.
+
+    Returns:
+        ``(H, W, 3)`` uint8 RGB.
+    """
+    return draw_boxes(draw_boxes(image, truth, TRUTH), predicted, PREDICTION, dashed=True)
+
+
+def overlay(image: np.ndarray, sensitivity: np.ndarray, opacity: float = 0.65) -> np.ndarray:
+    """Lays a map over an image, in a perceptually even colour map (magma) over gray.
+
+    Black is the map's least value, cream its 99.5% quantile and above: single bright pixels,
+    which gradient maps have, would otherwise darken all others. The image turns gray, so that
+    every colour means a value. A map that is flat or not finite shows nothing and gives the
+    image as it is.
+
+    Args:
+        image: ``(H, W, 3)`` uint8 RGB.
+        sensitivity: ``(h, w)`` float, any range; resized smoothly to the image.
+        opacity: 0 shows the gray image only, 1 the map only.
+
+    Returns:
+        ``(H, W, 3)`` uint8 RGB.
+
+    >>> image = np.full((4, 4, 3), (200, 0, 0), np.uint8)
+    >>> np.array_equal(overlay(image, np.zeros((2, 2))), image)
+    True
+    """
+    image = _check_image(image)
+    values = np.asarray(sensitivity, np.float64)
+    if values.ndim != 2:
+        raise ValueError(f"A map to lay over an image must be (h, w); received {values.shape}.")
+    low, high = _display_range(values)
+    if not low < high:
+        return image.copy()
+    shades = np.clip((values - low) / (high - low), 0.0, 1.0).astype(np.float32)
+    # Cubic overshoots where the map jumps.
+    shades = np.clip(fit(shades, image.shape[:2]), 0.0, 1.0)
+    coloured = cv2.applyColorMap(np.round(shades * 255).astype(np.uint8), cv2.COLORMAP_MAGMA)
+    gray = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    return cv2.addWeighted(cv2.cvtColor(coloured, cv2.COLOR_BGR2RGB), opacity, gray, 1 - opacity, 0)
+
+
+def fit(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Resizes for the eye: areas averaged when it gets smaller, cubic when larger.
+
+    Args:
+        image: ``(H, W)`` or ``(H, W, 3)``, uint8 or float32.
+        size: ``(height, width)`` in pixels.
+
+    Returns:
+        The resized image, of the same type.
+    """
+    shrinks = size[0] * size[1] < image.shape[0] * image.shape[1]
+    return cv2.resize(
+        image, (size[1], size[0]), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+    )
+
+
+def fit_within(image: np.ndarray, side: int) -> np.ndarray:
+    """Resizes an image so that its longer side has so many pixels; the aspect stays.
+
+    >>> fit_within(np.zeros((10, 40, 3), np.uint8), 20).shape
+    (5, 20, 3)
+    """
+    height, width = _check_image(image).shape[:2]
+    scale = side / max(height, width)
+    return fit(image, (max(1, round(height * scale)), max(1, round(width * scale))))
+
+
+def grid(
+    tiles: Sequence[np.ndarray],
+    columns: int,
+    captions: Sequence[str] | None = None,
+    side: int = 224,
+) -> np.ndarray:
+    """Puts images side by side on white, like the paper's Figure 1.
+
+    Args:
+        tiles: images of any sizes; each is resized to fit a square, aspect kept.
+        columns: tiles in a row.
+        captions: a line below each tile; cut off where it is too long.
+        side: of a tile, in pixels.
+
+    Returns:
+        ``(H, W, 3)`` uint8 RGB.
+
+    Raises:
+        ValueError: without tiles, or if the captions are not one for each.
+
+    >>> grid([np.zeros((4, 8, 3), np.uint8)] * 3, columns=2, side=10).shape
+    (44, 44, 3)
+    """
+    if not tiles or columns < 1:
+        raise ValueError(
+            "A grid needs at least one tile and one column; "
+            f"received {len(tiles)} tiles and {columns} columns."
+        )
+    if captions is not None and len(captions) != len(tiles):
+        raise ValueError(
+            f"A grid has a caption for each tile; "
+            f"received {len(captions)} captions and {len(tiles)} tiles."
+        )
+    strip = 0 if captions is None else 26
+    columns = min(columns, len(tiles))
+    rows = -(-len(tiles) // columns)
+    height = _MARGIN + rows * (side + strip + _MARGIN)
+    sheet = np.full((height, _MARGIN + columns * (side + _MARGIN), 3), _PAPER, np.uint8)
+    for position, tile in enumerate(tiles):
+        row, column = divmod(position, columns)
+        top, left = _MARGIN + row * (side + strip + _MARGIN), _MARGIN + column * (side + _MARGIN)
+        sheet[top : top + side, left : left + side] = _letterbox(tile, side)
+        if captions is not None:
+            _write(sheet, captions[position], (left, top + side), (side, strip))
+    return sheet
+
+
+def encode_png(image: np.ndarray) -> bytes:
+    """The image as a PNG file.
+
+    >>> encode_png(np.zeros((2, 2, 3), np.uint8))[1:4]
+    b'PNG'
+    """
+    return _encode(".png", image, [])
+
+
+def encode_jpeg(image: np.ndarray, quality: int = 82) -> bytes:
+    """The image as a JPEG file, colours at full resolution: thin lines keep theirs.
+
+    >>> encode_jpeg(np.zeros((2, 2, 3), np.uint8))[:2].hex()
+    'ffd8'
+    """
+    sampling = [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
+    return _encode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality, *sampling])
+
+
+def _check_image(image: np.ndarray) -> np.ndarray:
+    array = np.asarray(image)
+    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or not array.size:
+        raise ValueError(
+            "A picture must be RGB pixels of the shape (H, W, 3) and type uint8; "
+            f"received the shape {array.shape} and type {array.dtype}."
+        )
+    return array
+
+
+def _band(size: tuple[int, int], box: tuple[int, int, int, int], thickness: int) -> np.ndarray:
+    """The pixels of a box that are less than ``thickness`` from its edge; (H, W) bool."""
+    x0, y0, x1, y1 = box
+    y, x = np.ogrid[: size[0], : size[1]]
+    inside = (x >= x0) & (x < x1) & (y >= y0) & (y < y1)
+    core = (x >= x0 + thickness) & (x < x1 - thickness)
+    return inside & ~(core & (y >= y0 + thickness) & (y < y1 - thickness))
+
+
+def _gaps(size: tuple[int, int], box: tuple[int, int, int, int], thickness: int) -> np.ndarray:
+    """The pixels beside the gaps of a dashed outline; (H, W) bool. Corners are never gaps."""
+    x0, y0, x1, y1 = box
+    gap_x = _is_gap(np.arange(size[1]), x0, x1, thickness)
+    gap_y = _is_gap(np.arange(size[0]), y0, y1, thickness)
+    # A gap of a horizontal side is one of columns, except where those cross a vertical side.
+    return (gap_x[None, :] & ~gap_y[:, None]) | (gap_y[:, None] & ~gap_x[None, :])
+
+
+def _is_gap(positions: np.ndarray, start: int, stop: int, thickness: int) -> np.ndarray:
+    length = stop - start
+    # Dashes of two pieces, gaps of one, and a dash at both ends.
+    pieces = 3 * max(round(length / (12 * thickness)), 1) + 2
+    piece = (positions - start) * pieces // max(length, 1)
+    return (piece > 0) & (piece < pieces) & (piece % 3 == 2)
+
+
+def _display_range(values: np.ndarray) -> tuple[float, float]:
+    if not values.size or not np.isfinite(values).all():
+        return 0.0, 0.0
+    low, high = float(values.min()), float(np.quantile(values, 0.995))
+    # So few values stand out that the quantile does not see them.
+    return low, high if high > low else float(values.max())
+
+
+def _letterbox(tile: np.ndarray, side: int) -> np.ndarray:
+    picture = fit_within(tile, side)
+    height, width = picture.shape[:2]
+    top, left = (side - height) // 2, (side - width) // 2
+    square = np.full((side, side, 3), _MAT, np.uint8)
+    square[top : top + height, left : left + width] = picture
+    return square
+
+
+def _write(sheet: np.ndarray, text: str, corner: tuple[int, int], room: tuple[int, int]) -> None:
+    """Writes a line into the room (width, height) below and right of the corner (x, y)."""
+    # OpenCV's built-in fonts know ASCII only.
+    text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    line = text = " ".join(text.split())
+    while line and _text_width(line) > room[0]:
+        text = text[:-1]
+        line = f"{text.rstrip()}..." if text else ""
+    origin = (corner[0] + (room[0] - _text_width(line)) // 2, corner[1] + room[1] - 9)
+    cv2.putText(sheet, line, origin, _FONT, _FONT_SCALE, _INK, 1, cv2.LINE_AA)
+
+
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
+_FONT_SCALE = 0.45
+
+
+def _text_width(text: str) -> int:
+    return cv2.getTextSize(text, _FONT, _FONT_SCALE, 1)[0][0]
+
+
+def _encode(extension: str, image: np.ndarray, options: list[int]) -> bytes:
+    pixels = cv2.cvtColor(_check_image(image), cv2.COLOR_RGB2BGR)
+    return cv2.imencode(extension, pixels, options)[1].tobytes()

@@ -1,0 +1,191 @@
+"""The localization report says what was measured, and no more."""
+
+import copy
+import json
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+from test_html import assert_self_contained
+
+from sensmap._opencv import cv2
+from sensmap.metrics.corloc import CorLoc
+from sensmap.report import pictures
+from sensmap.report.localization import (
+    Picture,
+    localization_report,
+    localization_table,
+    picture_grid,
+)
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+
+
+def _row(method, found, images=100, classes=3):
+    """A row in which `found` of the images are located exactly and the others not at all."""
+    metric = CorLoc([f"class {label}" for label in range(classes)])
+    truth = np.array([0.0, 0.0, 0.5, 0.5])
+    predicted = [truth if position < found else truth + 0.5 for position in range(images)]
+    metric.update(predicted, [truth] * images, np.arange(images) % classes)
+    return {"method": method, **metric.result()}
+
+
+RESULT = {
+    "title": "Digits & clutter",
+    "dataset": "digits, test",
+    "rows": [_row("centred box", 10), _row("mean box", 20), _row("linear regression", 85)],
+    "sanity": {"top1": 91.3, "top5": 99.5, "images": 1600},
+    "skipped": [{"id": "0017.jpg", "reason": "truncated or damaged JPEG"}],
+    "counts": {"fitted on": 1200},
+    "configuration": {"seed": 17},
+    "versions": {"tensorflow": "2.21.0"},
+    "seconds": {"maps": 12.34},
+}
+
+
+def _picture(**changes):
+    noise = np.random.default_rng(0)
+    values = {
+        "image": noise.integers(0, 256, (30, 40, 3), np.uint8),
+        "truth": np.array([[0.1, 0.1, 0.6, 0.6]], np.float32),
+        "predicted": np.array([0.1, 0.1, 0.6, 0.5], np.float32),
+        "caption": "seven",
+        "iou": 0.8,
+        "map": noise.random((7, 7)),
+    }
+    return Picture(**(values | changes))
+
+
+def _report(shown=(), **changes):
+    result = copy.deepcopy(RESULT) | changes
+    return assert_self_contained(localization_report(result, shown))
+
+
+def test_a_full_report():
+    page = _report([_picture(), _picture(caption="<i>two</i>", iou=0.25)])
+    assert "Digits & clutter" in page.text
+    assert "Measured on digits, test." in page.text
+    # 85 of 100: (85 + z²/2 ± z √(85 · 15 / 100 + z²/4)) / (100 + z²) = 76.7 to 90.7.
+    assert "85.0%CorLoc of linear regression, on 100 images (95% interval 76.7 to" in page.text
+    assert "65.0 points above mean box (20.0%)." in page.text
+    assert "91.3% of 1,600 labelled images rightly (top-1), 99.5% within" in page.text
+    assert "1 image could not be used" in page.text
+    assert "0017.jpgtruncated or damaged JPEG" in page.text
+    assert '"seed": 17' in page.text
+    assert '"tensorflow": "2.21.0"' in page.text
+    assert "fitted on1,200" in page.text
+    assert "maps12.3" in page.text
+    for caption in ("seven✓ IoU 0.80", "<i>two</i>✗ IoU 0.25"):
+        assert page.text.count(caption) == 2  # among the boxes, and among the maps
+    alts = [image["alt"] for image in page.all("img")]
+    assert len(alts) == 2 + 2 * 2
+    assert alts[0] == "seven: 1 true box and the predicted box, IoU 0.80"
+
+
+def test_the_least_report():
+    page = assert_self_contained(
+        localization_report({"title": "T", "dataset": "D", "rows": [_row("ours", 1, images=1)]})
+    )
+    assert "100.0%CorLoc of ours, on 1 image (95% interval 20.7 to 100.0)." in page.text
+    assert "No image was skipped." in page.text
+    assert "points" not in page.text
+    assert page.all("img") == []
+
+
+def test_the_last_row_is_what_the_report_is_about_even_if_it_is_worse():
+    page = _report(rows=[_row("mean box", 60), _row("ours", 40)])
+    assert "40.0%CorLoc of ours" in page.text
+    assert "20.0 points below mean box (60.0%)." in page.text
+
+
+def test_nothing_scored():
+    page = _report(rows=[_row("mean box", 0, images=0), _row("ours", 0, images=0)])
+    assert "–CorLoc of ours: no image with a true box was scored." in page.text
+
+
+def test_images_without_a_true_box_are_told():
+    page = _report(rows=[_row("ours", 5) | {"unscored": 3}])
+    assert "3 images without a true box: not scored." in page.text
+
+
+@pytest.mark.parametrize(("classes", "folded"), [(12, 0), (13, 1)])
+def test_long_tables_are_folded_up(classes, folded):
+    page = _report(rows=[_row("ours", 5, classes=classes)], skipped=[], configuration={})
+    # Counts, seconds and versions are always folded up.
+    assert page.tags().count("details") == 3 + folded
+    assert f"class {classes - 1}" in page.text
+
+
+def test_many_skipped_images_are_folded_up_and_all_named():
+    skipped = [{"id": f"{number:04}.jpg", "reason": "empty"} for number in range(20)]
+    page = _report(skipped=skipped)
+    assert "20 images could not be used" in page.text
+    assert "0019.jpgempty" in page.text
+
+
+def test_pictures_without_map_or_true_box():
+    page = _report([_picture(map=None, truth=np.zeros((0, 4)), iou=None)])
+    assert [image["alt"] for image in page.all("img")] == [
+        "seven: 0 true boxes and the predicted box"
+    ]
+    assert "Sensitivity maps" not in page.text
+
+
+def test_a_flat_map_is_no_obstacle():
+    assert len(_report([_picture(map=np.zeros((7, 7)))]).all("img")) == 3
+
+
+def test_a_report_depends_on_its_input_alone():
+    assert localization_report(RESULT, [_picture()]) == localization_report(RESULT, [_picture()])
+
+
+def test_a_report_survives_json():
+    stored = json.loads(json.dumps(RESULT, allow_nan=False))
+    assert localization_report(stored) == localization_report(RESULT)
+
+
+def test_a_report_needs_a_row():
+    with pytest.raises(ValueError, match="at least one method; received 0"):
+        _report(rows=[])
+
+
+def test_table_one():
+    rows = localization_table(RESULT["rows"]).rows
+    assert rows[2] == ("linear regression", "85.0 [76.7, 90.7]", "85.0", "85.0", "0.850", "100")
+
+
+def test_figure_one():
+    sheet = picture_grid([_picture(), _picture(iou=None), _picture(caption="é")], columns=2)
+    assert sheet.shape == (2 * (224 + 26 + 8) + 8, 2 * (224 + 8) + 8, 3)
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs the browser Chromium, which is absent here")
+def test_a_phone_shows_the_report_without_scrolling_sideways(tmp_path):
+    name = "linear regression from the sensitivity maps of a layer with quite a long name/pool1"
+    result = RESULT | {"rows": [_row("mean box", 20), _row(name, 85)]}
+    (tmp_path / "report.html").write_text(
+        localization_report(result, [_picture(image=np.full((30, 40, 3), 128, np.uint8))] * 3),
+        encoding="utf-8",
+    )
+    # A window is never as narrow as a phone; a frame can be.
+    (tmp_path / "phone.html").write_text(
+        "<style>body {margin:0} iframe {border:0; width:390px; height:2400px}</style>"
+        '<iframe src="report.html"'
+        " onload=\"document.title = 'width ' + contentDocument.documentElement.scrollWidth\">"
+    )
+    command = [
+        *(CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic"),
+        "--disable-dev-shm-usage",
+        *("--no-first-run", "--disable-background-networking", "--disable-component-update"),
+        *("--disable-sync", "--hide-scrollbars", "--allow-file-access-from-files"),
+        *(f"--user-data-dir={tmp_path / 'profile'}", "--window-size=500,2400", "--dump-dom"),
+        *(f"--screenshot={tmp_path / 'phone.png'}", (tmp_path / "phone.html").as_uri()),
+    ]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert "<title>width 390</title>" in run.stdout
+    screen = cv2.cvtColor(cv2.imread(str(tmp_path / "phone.png")), cv2.COLOR_BGR2RGB)
+    for colour in (pictures.TRUTH, pictures.PREDICTION):
+        # The pictures are shown: lines are in them that no style sheet draws so thick.
+        near = abs(screen.astype(int) - colour).max(axis=2) < 25
+        assert near[:, :390].sum() > 500

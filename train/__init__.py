@@ -1,0 +1,1 @@
+"""Binaries that train and export: flags, one library call, one write."""
