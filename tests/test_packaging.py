@@ -132,9 +132,9 @@ def _run(command: list[str], cwd: Path) -> None:
 def _requirements(metadata: email.message.Message) -> dict[str, set[str]]:
     """Names of the declared packages by extra; those always required under ``""``."""
     declared: dict[str, set[str]] = {"": set()}
-    for extra in metadata.get_all("Provides-Extra"):
+    for extra in metadata.get_all("Provides-Extra", []):
         declared[extra] = set()
-    for line in metadata.get_all("Requires-Dist"):
+    for line in metadata.get_all("Requires-Dist", []):
         requirement = Requirement(line)
         found = re.search(r"extra == ['\"](.+?)['\"]", str(requirement.marker or ""))
         declared[found.group(1) if found else ""].add(_normal(requirement.name))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -55,7 +55,13 @@ class MapMethod:
                 tf.TensorSpec([None, height, width, 3], tf.float32),
                 tf.TensorSpec([None], tf.int32),
             ],
+            autograph=False,
         )
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The name and options that `create` makes the same method from; JSON can hold it."""
+        raise TypeError(f"{type(self).__name__} is a map method without `config`.")
 
     def sensitivity(self, resized: tf.Tensor, class_ids: tf.Tensor) -> Sensitivity:
         """The maps, traceable into a larger graph.
@@ -79,18 +85,22 @@ class MapMethod:
         Raises:
             ValueError: for images of another shape or class ids that the classifier lacks.
         """
+        pixels, wanted = self.check_batch(batch, class_ids)
+        result = self.compiled(images.resize(pixels, self.classifier.input_size), wanted)
+        return tf.nest.map_structure(lambda tensor: tensor.numpy(), result)
+
+    def check_batch(
+        self, batch: np.ndarray, class_ids: Sequence[int] | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Images and class ids as arrays, if they are what `__call__` takes."""
         pixels = np.asarray(batch)
         if pixels.ndim != 4 or pixels.shape[-1] != 3:
             raise ValueError(
                 f"Images must have the shape (N, height, width, 3); received {pixels.shape}."
             )
-        wanted = self._check_class_ids(class_ids, len(pixels))
-        result = self.compiled(images.resize(pixels, self.classifier.input_size), wanted)
-        return tf.nest.map_structure(lambda tensor: tensor.numpy(), result)
-
-    def _check_class_ids(self, class_ids: Sequence[int] | None, count: int) -> np.ndarray:
+        count = len(pixels)
         if class_ids is None:
-            return np.full(count, PREDICTED, np.int32)
+            return pixels, np.full(count, PREDICTED, np.int32)
         wanted = np.asarray(class_ids)
         if wanted.shape != (count,):
             raise ValueError(
@@ -104,7 +114,7 @@ class MapMethod:
                 f"The class id {worst} is out of range: the classifier has the classes "
                 f"0 to {classes - 1} (and {PREDICTED} stands for the predicted one)."
             )
-        return wanted.astype(np.int32)
+        return pixels, wanted.astype(np.int32)
 
 
 def create(name: str, classifier: Classifier, **options) -> MapMethod:

@@ -109,7 +109,7 @@ def calls(model: keras.Model, input_size: tuple[int, int]) -> list[Call]:
         if tf.is_tensor(output):
             record.append(Call(paths[id(layer)], tensors, output))
 
-    @tf.function(input_signature=[tf.TensorSpec([1, *input_size, 3])])
+    @tf.function(input_signature=[tf.TensorSpec([1, *input_size, 3])], autograph=False)
     def forward(inputs):
         model(inputs, training=False)
 

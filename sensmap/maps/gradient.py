@@ -12,7 +12,7 @@ and the backward pass ends at the lowest of them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
@@ -43,7 +43,7 @@ class Gradient(MapMethod):
     Raises:
         ValueError: for a layer or reduction that there is not.
 
-    >>> import keras
+    >>> import keras, numpy as np
     >>> from sensmap import classifiers
     >>> model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten(),
     ...                           keras.layers.Dense(2, kernel_initializer="ones")])
@@ -68,9 +68,14 @@ class Gradient(MapMethod):
             name: _layers.find(classifier.model, name) for name in places if name != _layers.PIXELS
         }
         layers_of_model = _layers.named_layers(classifier.model).values()
-        half = any(layer.compute_dtype == "float16" for layer in layers_of_model)
+        half = any(getattr(layer, "compute_dtype", "") == "float16" for layer in layers_of_model)
         self._scale = _HALF_SCALE if half else 1.0
         super().__init__(classifier, places)
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """See `MapMethod.config`."""
+        return {"name": "gradient", "layers": list(self.layers), "reduction": self.reduction}
 
     def sensitivity(self, resized: tf.Tensor, class_ids: tf.Tensor) -> Sensitivity:
         """See `MapMethod.sensitivity`."""

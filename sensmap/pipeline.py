@@ -1,0 +1,254 @@
+"""The whole way from a data set to features: read, decode, resize, differentiate, reduce.
+
+Images are decoded in threads while the network computes; only the features of a batch leave the
+device, and only they are kept, so memory does not grow with the images.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from sensmap import features, images
+from sensmap.classifiers.class_names import match_classes
+from sensmap.classifiers.sanity import SanityCheck
+from sensmap.datasets import Dataset, Example, ExampleError
+from sensmap.maps import PREDICTED, MapMethod
+
+# The class that a map is of: that of the image, or the one with the highest score.
+TRUTH, PREDICTION = "truth", "predicted"
+
+# Threads that decode; more than a few only take the network's cores away.
+_DECODERS = 4
+
+
+@dataclasses.dataclass
+class FeatureTable:
+    """What is known of each image of a data set after one pass over it; one row an image.
+
+    Attributes:
+        ids: the images' ids.
+        features: ``(N, F)`` float32.
+        class_ids: ``(N,)`` int32, the classifier's classes that the maps are of.
+        labels: ``(N,)`` int32, the images' own class in the data set, -1 without one; of an
+            image with several classes the first.
+        truths: for each image its ``(n, 4)`` boxes of that class (of any, without a class).
+        sizes: ``(N, 2)`` int32, height and width of the original images.
+        skipped: what could not be used, as (id, reason).
+        degenerate: how many maps said nothing (NaN or zero everywhere) and count as uniform.
+        seconds: the time that the pass took.
+    """
+
+    ids: list[str]
+    features: np.ndarray
+    class_ids: np.ndarray
+    labels: np.ndarray
+    truths: list[np.ndarray]
+    sizes: np.ndarray
+    skipped: list[tuple[str, str]]
+    degenerate: int
+    seconds: float
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+class Extractor:
+    """Features of sensitivity maps, for batches and for data sets.
+
+    Args:
+        method: where the maps come from.
+        feature_name: a module of `sensmap.features`.
+    """
+
+    def __init__(self, method: MapMethod, feature_name: str = "quantiles"):
+        self.method = method
+        self.feature_name = feature_name
+        height, width = method.classifier.input_size
+        self._compiled = tf.function(
+            self._batch,
+            input_signature=[
+                tf.TensorSpec([None, height, width, 3], tf.float32),
+                tf.TensorSpec([None], tf.int32),
+            ],
+            autograph=False,
+        )
+
+    def _batch(self, resized: tf.Tensor, class_ids: tf.Tensor):
+        maps, chosen, _ = self.method.sensitivity(resized, class_ids)
+        degenerate = tf.stack([features.is_degenerate(each) for each in maps])
+        return features.compute(self.feature_name, maps), chosen, tf.reduce_any(degenerate, axis=0)
+
+    def extract(
+        self,
+        dataset: Dataset,
+        class_of: str | int = TRUTH,
+        batch_size: int = 32,
+        description: str = "Maps",
+    ) -> FeatureTable:
+        """One pass over a data set.
+
+        Args:
+            dataset: the images.
+            class_of: the class of the maps: ``"truth"``, ``"predicted"``, or a class id of the
+                classifier for all images.
+            batch_size: images at once.
+            description: what the progress bar says.
+
+        Returns:
+            A row for each image that could be used; the others are named in ``skipped``.
+
+        Raises:
+            ValueError: if no image could be used, or the classifier does not know the class.
+        """
+        began = time.perf_counter()
+        class_ids_of = _class_chooser(self.method, dataset, class_of)
+        rows: list[tuple] = []
+        parts: list[tuple] = []
+        skipped: list[tuple[str, str]] = []
+        batches = read_batches(
+            dataset, self.method.classifier.input_size, batch_size, class_ids_of, skipped
+        )
+        with tqdm(total=len(dataset), desc=description, unit="image", disable=None) as progress:
+            for batch in batches:
+                pixels = np.stack([resized for _, _, resized, _ in batch])
+                wanted = np.array([class_id for _, class_id, _, _ in batch], np.int32)
+                parts.append(tuple(part.numpy() for part in self._compiled(pixels, wanted)))
+                rows += [_row(example, size) for example, _, _, size in batch]
+                progress.update(len(rows) + len(skipped) - progress.n)
+        if not rows:
+            first = ": ".join(skipped[0]) if skipped else "it is empty"
+            raise ValueError(f"No image of {dataset.name} could be used ({first}).")
+        ids, labels, truths, sizes = zip(*rows, strict=True)
+        table, class_ids, degenerate = (np.concatenate(part) for part in zip(*parts, strict=True))
+        return FeatureTable(
+            ids=list(ids),
+            features=table,
+            class_ids=class_ids,
+            labels=np.array(labels, np.int32),
+            truths=list(truths),
+            sizes=np.array(sizes, np.int32),
+            skipped=skipped,
+            degenerate=int(degenerate.sum()),
+            seconds=time.perf_counter() - began,
+        )
+
+
+def read_batches(
+    dataset: Dataset,
+    input_size: tuple[int, int],
+    batch_size: int,
+    class_id_of,
+    skipped: list[tuple[str, str]],
+) -> Iterator[list[tuple[Example, int, np.ndarray, tuple[int, int]]]]:
+    """Reads a data set ahead of its use, in its order.
+
+    Args:
+        dataset: the images.
+        input_size: ``(height, width)`` to resize to.
+        batch_size: images in a batch; the last may have fewer.
+        class_id_of: ``example -> class id``; raises `ExampleError` for one to leave out.
+        skipped: gets (id, reason) for each example that cannot be used.
+
+    Yields:
+        Lists of (example, class id, resized pixels ``(h, w, 3)`` float32, original size).
+    """
+    waiting: collections.deque[tuple[Example, int, Future]] = collections.deque()
+    batch: list = []
+
+    def finish() -> None:
+        example, class_id, future = waiting.popleft()
+        try:
+            resized, size = future.result()
+        except ExampleError as error:
+            skipped.append((example.id, str(error)))
+        else:
+            batch.append((example, class_id, resized, example.size or size))
+
+    with ThreadPoolExecutor(_DECODERS) as decoders:
+        for position, example_id in enumerate(dataset.ids):
+            try:
+                example = dataset[position]
+                class_id = class_id_of(example)
+            except ExampleError as error:
+                skipped.append((example_id, str(error)))
+                continue
+            future = decoders.submit(images.load_resized, example.image, input_size)
+            waiting.append((example, class_id, future))
+            # Two batches ahead: one to compute while the other is decoded.
+            if len(waiting) > 2 * batch_size:
+                finish()
+            if len(batch) == batch_size:
+                yield batch
+                batch = []
+        while waiting:
+            finish()
+            if len(batch) == batch_size:
+                yield batch
+                batch = []
+    if batch:
+        yield batch
+
+
+def sanity_check(
+    method_or_classifier, dataset: Dataset, limit: int = 256, batch_size: int = 32
+) -> SanityCheck | None:
+    """Top-1 and top-5 accuracy on up to ``limit`` images spread over a data set.
+
+    Returns:
+        None where the data set has no classes that the classifier knows.
+    """
+    classifier = getattr(method_or_classifier, "classifier", method_or_classifier)
+    try:
+        known = match_classes(dataset.classes, classifier)
+    except ValueError:
+        return None
+    check = SanityCheck()
+    step = max(1, len(dataset) // limit)
+    sample = dataset.select(range(0, len(dataset), step)[:limit])
+
+    def label_of(example: Example) -> int:
+        return known[example.labels[0]] if example.labels else -1
+
+    for batch in read_batches(sample, classifier.input_size, batch_size, label_of, []):
+        pixels = np.stack([resized for _, _, resized, _ in batch])
+        check.update(classifier.class_scores(pixels), [label for _, label, _, _ in batch])
+    return check
+
+
+def image_class(example: Example) -> int:
+    """The class that stands for an image: the first of its labels; -1 without any."""
+    return example.labels[0] if example.labels else -1
+
+
+def _row(example: Example, size: tuple[int, int]) -> tuple:
+    label = image_class(example)
+    truth = example.boxes if label < 0 else example.boxes_of(label)
+    return example.id, label, truth, size
+
+
+def _class_chooser(method: MapMethod, dataset: Dataset, class_of: str | int):
+    """Returns ``example -> class id of the classifier``, as asked for."""
+    if class_of == PREDICTION:
+        return lambda example: PREDICTED
+    if class_of != TRUTH:
+        class_id = method.classifier.class_id(class_of)
+        return lambda example: class_id
+    known = match_classes(dataset.classes, method.classifier)
+
+    def class_id_of(example: Example) -> int:
+        label = image_class(example)
+        if label < 0:
+            raise ExampleError("it has no label, and the map of its true class was asked for")
+        if known[label] < 0:
+            raise ExampleError(f"the classifier does not know its class {dataset.classes[label]!r}")
+        return int(known[label])
+
+    return class_id_of
