@@ -10,6 +10,9 @@ VERSION := $(shell $(PYTHON) -c '$(SUPPORTED)' 2>/dev/null)
 # A person sees pip's progress bars; a log does not.
 PIP_INSTALL := $(VENV)/bin/python -m pip install --disable-pip-version-check $(if $(CI),--quiet)
 
+RUN := $(VENV)/bin/python -m
+DIGITS := --classifier=runs/demo/classifier --dataset=digits
+
 .DEFAULT_GOAL := help
 .PHONY: help install test demo lint format clean
 
@@ -23,7 +26,21 @@ test: install lint  ## check the code, then run all tests and the examples of th
 
 # ---------------------------------------------------------------------------------------------
 demo: install  ## the main job on embedded images: train, measure, export, localize; no network
-	@echo "make demo: not there yet."; exit 1
+	@rm -rf runs/demo
+	$(RUN) train.classifier --dataset=digits --split=train --dataset_option=count=16000 --epochs=6 \
+		--output=runs/demo/classifier
+	$(RUN) train.box_regressor $(DIGITS) --split=fit --part=all --features=pooled \
+		--output=runs/demo/pooled
+	$(RUN) train.box_regressor $(DIGITS) --split=fit --part=all --output=runs/demo/quantiles
+	$(RUN) train.box_regressor $(DIGITS) --split=fit --part=all --layers=auto --reduction=l2 \
+		--output=runs/demo/layers
+	$(RUN) train.export_saved_model --classifier=runs/demo/classifier \
+		--localizer=runs/demo/layers --output=runs/demo/serving
+	$(RUN) eval.localization --saved_model=runs/demo/serving/sensmap --dataset=digits \
+		--split=test --part=all --output=runs/demo/served
+	$(RUN) eval.localization $(DIGITS) --split=test --part=all \
+		--localizer=runs/demo/pooled,runs/demo/quantiles,runs/demo/layers \
+		--output=runs/demo/evaluation
 # ---------------------------------------------------------------------------------------------
 
 lint: install  ## check style and types

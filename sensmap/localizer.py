@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from sensmap import boxes as box_geometry
-from sensmap import features, files, images, maps
+from sensmap import features, files, images, localizers, maps
 from sensmap.classifiers import Classifier
 from sensmap.localizers.linear import BoxRegressor
 from sensmap.maps import MapMethod
@@ -69,14 +69,7 @@ class Localizer:
             ],
             autograph=False,
         )
-        found = self.compiled.get_concrete_function().structured_outputs.maps
-        sizes = [features.compute(regressor.features, [tf.ones((1, *m.shape[1:]))]) for m in found]
-        count = sum(size.shape[1] for size in sizes)
-        if count != len(regressor.mean_):
-            raise ValueError(
-                f"The regressor was fitted on {len(regressor.mean_)} features, but the maps of "
-                f"{', '.join(method.layers)} give {count}."
-            )
+        self.compiled.get_concrete_function()  # so that what does not fit shows here
 
     def localize(self, resized: tf.Tensor, class_ids: tf.Tensor) -> Localization:
         """The whole flow, traceable into a larger graph.
@@ -93,6 +86,11 @@ class Localizer:
     def _boxes(self, design: tf.Tensor) -> tf.Tensor:
         """`BoxRegressor.predict` in the graph, in float64 like there."""
         regressor = self.regressor
+        if design.shape[1] != len(regressor.mean_):
+            raise ValueError(
+                f"The regressor was fitted on {len(regressor.mean_)} features, but the maps of "
+                f"{', '.join(self.method.layers)} give {design.shape[1]}."
+            )
         standard = (tf.cast(design, tf.float64) - regressor.mean_) / regressor.scale_
         raw = tf.linalg.matmul(standard, regressor.coef_.T) + regressor.intercept_
         return tf.cast(box_geometry.make_valid(raw, xp=tf.experimental.numpy), tf.float32)
@@ -113,6 +111,13 @@ class Localizer:
         pixels, wanted = self.method.check_batch(batch, class_ids)
         found = self.compiled(images.resize(pixels, self.classifier.input_size), wanted)
         return tf.nest.map_structure(lambda tensor: tensor.numpy(), found)
+
+    @property
+    def title(self) -> str:
+        """What to call it in a table."""
+        options = self.method.config
+        places = ", ".join(options["layers"])
+        return f"Linear regression, {self.regressor.features} of {options['name']} ({places})"
 
     def save(self, folder: str | Path, overwrite: bool = False) -> None:
         """Writes the regressor and all that must not differ when it is used; not the classifier.
@@ -145,7 +150,10 @@ class Localizer:
         config = read_config(folder)
         refuse_other(config["classifier"], classifier.config, folder)
         options = dict(config["maps"])
-        method = maps.create(options.pop("name"), classifier, **options)
+        try:
+            method = maps.create(options.pop("name"), classifier, **options)
+        except TypeError as error:  # options of another version
+            raise ValueError(f"{folder}: its map method cannot be made: {error}") from error
         regressor = BoxRegressor.load(Path(folder) / REGRESSOR_FILE)
         return cls(method, regressor, config)
 
@@ -159,7 +167,10 @@ def read_config(folder: str | Path) -> dict[str, Any]:
             "train/box_regressor.py makes one."
         )
     config = files.read_json(path)
-    if not isinstance(config, dict) or not {"classifier", "maps"} <= config.keys():
+    described = isinstance(config, dict) and all(
+        isinstance(config.get(part), dict) for part in ("classifier", "maps")
+    )
+    if not described or "name" not in config["maps"]:
         raise ValueError(f"{path} does not describe a localizer.")
     return config
 
@@ -171,3 +182,12 @@ def refuse_other(recorded: dict, given: dict, folder: str | Path) -> None:
     if differing:
         says = "; ".join(f"{key} was {recorded.get(key)}, is {given.get(key)}" for key in differing)
         raise ValueError(f"{folder} was made with another classifier: {says}.")
+
+
+def baselines(truths: Sequence[np.ndarray]) -> dict[str, list[float]]:
+    """The constant boxes learned from the same boxes as a regression; JSON can hold them."""
+    nothing = np.zeros((len(truths), 0))
+    return {
+        name: localizers.create(name).fit(nothing, truths).box_.tolist()
+        for name in ("centred_box", "mean_box")
+    }

@@ -9,7 +9,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
@@ -17,7 +17,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from sensmap import features, images
-from sensmap.classifiers.class_names import match_classes
+from sensmap.classifiers.class_names import ClassIndex, match_classes
 from sensmap.classifiers.sanity import SanityCheck
 from sensmap.datasets import Dataset, Example, ExampleError
 from sensmap.maps import PREDICTED, MapMethod
@@ -66,13 +66,18 @@ class Extractor:
     Args:
         method: where the maps come from.
         feature_name: a module of `sensmap.features`.
+
+    Attributes:
+        method, feature_name: as given.
+        compiled: from ``(N, height, width, 3)`` float32 pixels and ``(N,)`` int32 class ids to
+            features, class ids, and which maps said nothing; one `tf.function` for all batches.
     """
 
     def __init__(self, method: MapMethod, feature_name: str = "quantiles"):
         self.method = method
         self.feature_name = feature_name
         height, width = method.classifier.input_size
-        self._compiled = tf.function(
+        self.compiled = tf.function(
             self._batch,
             input_signature=[
                 tf.TensorSpec([None, height, width, 3], tf.float32),
@@ -109,7 +114,7 @@ class Extractor:
             ValueError: if no image could be used, or the classifier does not know the class.
         """
         began = time.perf_counter()
-        class_ids_of = _class_chooser(self.method, dataset, class_of)
+        class_ids_of = class_chooser(self.method.classifier, dataset, class_of)
         rows: list[tuple] = []
         parts: list[tuple] = []
         skipped: list[tuple[str, str]] = []
@@ -118,10 +123,10 @@ class Extractor:
         )
         with tqdm(total=len(dataset), desc=description, unit="image", disable=None) as progress:
             for batch in batches:
-                pixels = np.stack([resized for _, _, resized, _ in batch])
+                pixels = _stack([resized for _, _, resized, _ in batch])
                 wanted = np.array([class_id for _, class_id, _, _ in batch], np.int32)
-                parts.append(tuple(part.numpy() for part in self._compiled(pixels, wanted)))
-                rows += [_row(example, size) for example, _, _, size in batch]
+                parts.append(tuple(part.numpy() for part in self.compiled(pixels, wanted)))
+                rows += [table_row(example, size) for example, _, _, size in batch]
                 progress.update(len(rows) + len(skipped) - progress.n)
         if not rows:
             first = ": ".join(skipped[0]) if skipped else "it is empty"
@@ -145,9 +150,9 @@ def read_batches(
     dataset: Dataset,
     input_size: tuple[int, int],
     batch_size: int,
-    class_id_of,
+    class_id_of: Callable[[Example], int],
     skipped: list[tuple[str, str]],
-) -> Iterator[list[tuple[Example, int, np.ndarray, tuple[int, int]]]]:
+) -> Iterator[list[tuple[Example, int, tf.Tensor, tuple[int, int]]]]:
     """Reads a data set ahead of its use, in its order.
 
     Args:
@@ -180,7 +185,7 @@ def read_batches(
             except ExampleError as error:
                 skipped.append((example_id, str(error)))
                 continue
-            future = decoders.submit(images.load_resized, example.image, input_size)
+            future = decoders.submit(images.load_tensor, example.image, input_size)
             waiting.append((example, class_id, future))
             # Two batches ahead: one to compute while the other is decoded.
             if len(waiting) > 2 * batch_size:
@@ -211,16 +216,22 @@ def sanity_check(
     except ValueError:
         return None
     check = SanityCheck()
-    step = max(1, len(dataset) // limit)
-    sample = dataset.select(range(0, len(dataset), step)[:limit])
+    count = min(limit, len(dataset))
+    sample = dataset.select([place * len(dataset) // count for place in range(count)])
 
     def label_of(example: Example) -> int:
         return known[example.labels[0]] if example.labels else -1
 
     for batch in read_batches(sample, classifier.input_size, batch_size, label_of, []):
-        pixels = np.stack([resized for _, _, resized, _ in batch])
+        pixels = _stack([resized for _, _, resized, _ in batch]).numpy()
         check.update(classifier.class_scores(pixels), [label for _, label, _, _ in batch])
     return check
+
+
+def _stack(images_of_batch: list[tf.Tensor]) -> tf.Tensor:
+    # Where there is a GPU, the whole batch is moved to it at once.
+    with tf.device("CPU:0"):
+        return tf.stack(images_of_batch)
 
 
 def image_class(example: Example) -> int:
@@ -228,20 +239,34 @@ def image_class(example: Example) -> int:
     return example.labels[0] if example.labels else -1
 
 
-def _row(example: Example, size: tuple[int, int]) -> tuple:
+def table_row(example: Example, size: tuple[int, int]) -> tuple:
+    """What a `FeatureTable` holds of an example besides features: id, label, truths, size."""
     label = image_class(example)
     truth = example.boxes if label < 0 else example.boxes_of(label)
     return example.id, label, truth, size
 
 
-def _class_chooser(method: MapMethod, dataset: Dataset, class_of: str | int):
-    """Returns ``example -> class id of the classifier``, as asked for."""
+def class_chooser(classifier, dataset: Dataset, class_of: str | int) -> Callable[[Example], int]:
+    """Which of the classifier's classes is asked for, example by example.
+
+    Args:
+        classifier: what has ``class_names`` (or None) and ``num_classes``.
+        dataset: the images.
+        class_of: as of `Extractor.extract`.
+
+    Returns:
+        ``example -> class id``, or `PREDICTED`; it raises `ExampleError` for an example whose
+        class is asked for and unknown to the classifier.
+
+    Raises:
+        ValueError: if the classifier knows none of the classes.
+    """
     if class_of == PREDICTION:
         return lambda example: PREDICTED
     if class_of != TRUTH:
-        class_id = method.classifier.class_id(class_of)
+        class_id = ClassIndex(classifier.num_classes, classifier.class_names).find(class_of)
         return lambda example: class_id
-    known = match_classes(dataset.classes, method.classifier)
+    known = match_classes(dataset.classes, classifier)
 
     def class_id_of(example: Example) -> int:
         label = image_class(example)

@@ -78,17 +78,32 @@ def build(
     Raises:
         ValueError: if the application cannot be built like that, in one line.
     """
+    return _make(
+        name,
+        weights,
+        classes=num_outputs,
+        input_shape=None if input_size is None else (*input_size, 3),
+        classifier_activation=None,
+    )
+
+
+def backbone(
+    name: str, weights: str | os.PathLike | None, input_size: tuple[int, int]
+) -> keras.Model:
+    """An application without its last layers, ending in global average pooling.
+
+    Args and errors as of `build`.
+    """
+    return _make(name, weights, include_top=False, pooling="avg", input_shape=(*input_size, 3))
+
+
+def _make(name: str, weights: str | os.PathLike | None, **options) -> keras.Model:
     if weights not in (None, "imagenet"):
         if not Path(weights).is_file():
             raise FileNotFoundError(f"{weights}: there is no such file of weights.")
         weights = str(weights)
     try:
-        return getattr(keras.applications, name)(
-            weights=weights,
-            classes=num_outputs,
-            input_shape=None if input_size is None else (*input_size, 3),
-            classifier_activation=None,
-        )
+        return getattr(keras.applications, name)(weights=weights, **options)
     except Exception as error:  # Keras raises many kinds, for files and for downloads
         raise ValueError(
             f"{name} cannot be built with weights {weights}: {reason(error)}"

@@ -79,10 +79,15 @@ def save(classifier: Classifier, folder: str | os.PathLike, overwrite: bool = Fa
         OSError: if it exists or cannot be written.
     """
     with files.output_folder(folder, overwrite) as work:
-        classifier.model.save(work / MODEL_FILE)
-        names = classifier.class_names
-        config = {**classifier.config, "class_names": names and list(names)}
-        files.write_json(work / CONFIG_FILE, config)
+        write_into(classifier, work)
+
+
+def write_into(classifier: Classifier, work: Path) -> None:
+    """Writes the files of `save` into a folder that is being made."""
+    classifier.model.save(work / MODEL_FILE)
+    names = classifier.class_names
+    config = {**classifier.config, "class_names": names and list(names)}
+    files.write_json(work / CONFIG_FILE, config)
 
 
 def _load_application(name, mode, weights, names, class_offset, input_size) -> Classifier:

@@ -24,13 +24,40 @@ def create(name: str, **options) -> BaseEstimator:
     return registry.find("sensmap.localizers", name).create(**options)
 
 
-def count_of(maps: ArrayLike | Sequence[np.ndarray]) -> int:
+def layers_of(maps: ArrayLike | Sequence[ArrayLike]) -> list[np.ndarray]:
+    """Maps as a list of arrays ``(N, h, w)``, one a layer; or features as a list of one array
+    ``(N, F)``.
+
+    Args:
+        maps: ``(N, h, w)`` maps, a list of such arrays, or ``(N, F)`` features.
+
+    Raises:
+        ValueError: for other shapes, or layers of different numbers of images.
+
+    >>> [layer.shape for layer in layers_of([np.ones((5, 8, 8)), np.ones((5, 4, 4))])]
+    [(5, 8, 8), (5, 4, 4)]
+    """
+    several = isinstance(maps, (list, tuple)) and len(maps) > 0 and np.ndim(maps[0]) == 3
+    layers = [np.asarray(layer) for layer in (maps if several else [maps])]  # type: ignore[union-attr]
+    shapes = [layer.shape for layer in layers]
+    if any(len(shape) != 3 for shape in shapes) and len(shapes[0]) != 2:
+        raise ValueError(
+            "Expected maps (N, h, w), a list of them (one a layer), or features (N, F); received "
+            f"{', '.join(map(str, shapes))}."
+        )
+    if len({shape[0] for shape in shapes}) != 1:
+        raise ValueError(
+            f"Each layer must have maps of the same images; received {', '.join(map(str, shapes))}."
+        )
+    return layers
+
+
+def count_of(maps: ArrayLike | Sequence[ArrayLike]) -> int:
     """For how many images these maps or features are."""
-    first = maps[0] if isinstance(maps, (list, tuple)) else maps
-    return len(np.asarray(first))
+    return len(layers_of(maps)[0])
 
 
-def targets(boxes: ArrayLike | Sequence[np.ndarray], count: int) -> tuple[np.ndarray, np.ndarray]:
+def targets(boxes: np.ndarray | Sequence[ArrayLike], count: int) -> tuple[np.ndarray, np.ndarray]:
     """What a localizer learns from: the images with exactly one valid box.
 
     With several boxes nothing says which of them the map shows, so such images are left out of

@@ -23,7 +23,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sensmap import boxes as box_geometry
 from sensmap import files
-from sensmap.localizers._base import targets
+from sensmap.localizers._base import layers_of, targets
 
 PENALTIES = tuple(10.0**k for k in np.arange(-1, 5.5, 0.5))
 
@@ -45,8 +45,8 @@ class BoxRegressor(RegressorMixin, BaseEstimator):
 
     >>> X = np.random.default_rng(0).normal(size=(50, 3))
     >>> boxes = [0.2, 0.2, 0.7, 0.8] + 0.05 * X[:, [0, 1, 0, 1]]
-    >>> BoxRegressor().fit(X, boxes).predict(np.zeros((1, 3))).round(1).tolist()
-    [[0.2, 0.2, 0.7, 0.8]]
+    >>> BoxRegressor().fit(X, boxes).predict(np.zeros((1, 3))).round(1)
+    array([[0.2, 0.2, 0.7, 0.8]], dtype=float32)
     """
 
     def __init__(self, features: str = "quantiles", penalties: Sequence[float] = PENALTIES):
@@ -73,9 +73,11 @@ class BoxRegressor(RegressorMixin, BaseEstimator):
         self.images_ = len(design)
         self.mean_ = design.mean(axis=0)
         deviation = design.std(axis=0)
-        # A constant feature tells nothing: any scale gives it the coefficient 0.
-        self.scale_ = np.where(deviation > 1e-12, deviation, 1.0)
-        ridge = RidgeCV(self.penalties).fit((design - self.mean_) / self.scale_, chosen)
+        # A feature that is constant but for float32's rounding tells nothing: divided by its
+        # deviation, it would be noise in the fit and enormous for an image where it is not.
+        varies = deviation > 1e-6 * np.abs(design).max(axis=0)
+        self.scale_ = np.where(varies, deviation, 1.0)
+        ridge = RidgeCV(list(self.penalties)).fit((design - self.mean_) / self.scale_, chosen)
         self.coef_, self.intercept_ = ridge.coef_, ridge.intercept_
         self.penalty_ = float(ridge.alpha_)
         return self
@@ -97,21 +99,14 @@ class BoxRegressor(RegressorMixin, BaseEstimator):
         return box_geometry.make_valid(raw).astype(np.float32)
 
     def _design(self, maps) -> np.ndarray:
-        if not isinstance(maps, (list, tuple)) or np.ndim(maps[0]) != 3:
-            maps = np.asarray(maps)
-            if maps.ndim == 2:
-                if not np.isfinite(maps).all():
-                    raise ValueError("The features hold NaN or infinity; expected finite numbers.")
-                return maps.astype(np.float64)
-            maps = [maps]
-        if any(np.ndim(each) != 3 for each in maps):
-            raise ValueError(
-                "Expected maps (N, h, w), a list of them, or features (N, F); received "
-                f"{[np.shape(each) for each in maps]}."
-            )
+        layers = layers_of(maps)
+        if layers[0].ndim == 2:
+            if not np.isfinite(layers[0]).all():
+                raise ValueError("The features hold NaN or infinity; expected finite numbers.")
+            return layers[0].astype(np.float64)
         from sensmap import features  # TensorFlow is needed for maps only
 
-        return features.compute(self.features, maps).numpy().astype(np.float64)
+        return features.compute(self.features, layers).numpy().astype(np.float64)
 
     def save(self, path: str | Path) -> None:
         """Writes the fitted regressor: NumPy arrays, no pickle; whole or not at all."""
@@ -138,13 +133,18 @@ class BoxRegressor(RegressorMixin, BaseEstimator):
         if not Path(path).is_file():
             raise FileNotFoundError(f"There is no box regressor at {path}.")
         try:
-            with np.load(path, allow_pickle=False) as stored:
+            # Opened here: of a damaged file NumPy would leave it open.
+            with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
                 arrays: dict[str, Any] = {name: stored[name] for name in stored.files}
             regressor = cls(str(arrays["features"]), tuple(arrays["penalties"].tolist()))
             for name in _ARRAYS:
                 setattr(regressor, name, arrays[name.rstrip("_")])
             regressor.penalty_ = float(arrays["penalty"])
             regressor.images_ = int(arrays["images"])
+            count = len(regressor.mean_)
+            shapes = [getattr(regressor, name).shape for name in _ARRAYS]
+            if shapes != [(count,), (count,), (4, count), (4,)]:
+                raise ValueError(f"its arrays have the shapes {shapes}")
         except Exception as error:  # NumPy's readers raise many kinds on a damaged file
             raise ValueError(f"{path} is not a box regressor, or is damaged: {error}") from error
         return regressor

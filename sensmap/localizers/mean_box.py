@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
 
 from sensmap import boxes as box_geometry
 from sensmap.localizers._base import count_of, targets
@@ -29,6 +30,7 @@ class MeanBox(BaseEstimator):
 
     def predict(self, maps) -> np.ndarray:
         """``(N, 4)`` float32 xyxy, one box for each image of ``maps``."""
+        check_is_fitted(self, "box_")
         return np.tile(box_geometry.make_valid(self.box_[None]), (count_of(maps), 1))
 
 

@@ -83,7 +83,7 @@ class MapMethod:
             `Sensitivity` of NumPy arrays.
 
         Raises:
-            ValueError: for images of another shape or class ids that the classifier lacks.
+            ValueError: for images of another shape, none, or class ids that the classifier lacks.
         """
         pixels, wanted = self.check_batch(batch, class_ids)
         result = self.compiled(images.resize(pixels, self.classifier.input_size), wanted)
@@ -94,9 +94,10 @@ class MapMethod:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Images and class ids as arrays, if they are what `__call__` takes."""
         pixels = np.asarray(batch)
-        if pixels.ndim != 4 or pixels.shape[-1] != 3:
+        if pixels.ndim != 4 or pixels.shape[-1] != 3 or not pixels.size:
             raise ValueError(
-                f"Images must have the shape (N, height, width, 3); received {pixels.shape}."
+                f"Images must have the shape (N, height, width, 3), N not 0; "
+                f"received {pixels.shape}."
             )
         count = len(pixels)
         if class_ids is None:
@@ -107,6 +108,8 @@ class MapMethod:
                 f"There must be one class id an image: {count} images, "
                 f"class ids of the shape {wanted.shape}."
             )
+        if not np.issubdtype(wanted.dtype, np.integer):
+            raise ValueError(f"Class ids must be whole numbers; received {wanted.dtype}.")
         classes = self.classifier.num_classes
         if (wanted >= classes).any() or (wanted < PREDICTED).any():
             worst = wanted[(wanted >= classes) | (wanted < PREDICTED)][0]

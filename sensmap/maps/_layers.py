@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -18,14 +18,6 @@ import tensorflow as tf
 PIXELS = "pixels"
 # In place of layer names: one layer a resolution, chosen by `one_per_resolution`.
 AUTO = "auto"
-
-
-class Call(NamedTuple):
-    """One layer's call in a forward pass."""
-
-    name: str
-    inputs: tuple[int, ...]  # identities of the tensors that went in
-    output: tf.Tensor
 
 
 def named_layers(model: keras.Model) -> dict[str, keras.Layer]:
@@ -96,59 +88,71 @@ def listening(
             object.__delattr__(layer, "call")
 
 
-def calls(model: keras.Model, input_size: tuple[int, int]) -> list[Call]:
-    """The calls of a forward pass in their order, of layers that give one tensor.
+def bottlenecks(model: keras.Model, input_size: tuple[int, int]) -> list[tuple[str, tf.Tensor]]:
+    """The layers that everything on the way from the image to the scores passes through.
 
-    The pass is only traced, which shows shapes and who calls whom, and computes nothing.
+    A layer inside one branch of several is none, nor is one that a shortcut goes around. All
+    operations count, those that a model's code calls without a layer too. The forward pass is
+    only traced, which computes nothing.
+
+    Returns:
+        Name and output (of a batch of one) of each such layer, in their order; where a layer
+        gives back what it got, as dropout does here, only the first with that tensor.
     """
     paths = {id(layer): path for path, layer in named_layers(model).items()}
-    record: list[Call] = []
+    outputs: list[tuple[str, Any]] = []
 
-    def heard(layer: keras.Layer, args: tuple, output: Any) -> None:
-        tensors = tuple(id(tensor) for tensor in tf.nest.flatten(args) if tf.is_tensor(tensor))
-        if tf.is_tensor(output):
-            record.append(Call(paths[id(layer)], tensors, output))
+    def heard(layer: keras.Layer, _: tuple, output: Any) -> None:
+        outputs.append((paths[id(layer)], output))
 
     @tf.function(input_signature=[tf.TensorSpec([1, *input_size, 3])], autograph=False)
     def forward(inputs):
-        model(inputs, training=False)
+        return model(inputs, training=False)
 
     with listening(list(named_layers(model).values()), heard):
-        forward.get_concrete_function()
-    return record
+        graph = forward.get_concrete_function().graph
+    named: dict[str, tuple[str, tf.Tensor]] = {}  # by the tensor's name in the graph
+    for path, output in outputs:
+        if getattr(output, "graph", None) is graph:
+            named.setdefault(output.name, (path, output))
+    operations = graph.get_operations()  # each after those that it takes from
+    of_image = {graph.inputs[0].name}
+    last_use: dict[str, int] = {}
+    for place, operation in enumerate(operations):
+        taken = [tensor.name for tensor in operation.inputs if tensor.name in of_image]
+        last_use.update(dict.fromkeys(taken, place))
+        if taken:
+            # Numbers that are no floats are shapes: they carry nothing of the image.
+            of_image |= {tensor.name for tensor in operation.outputs if tensor.dtype.is_floating}
+    found = []
+    reach = 0  # the last operation that takes a tensor from before the one looked at
+    for place, operation in enumerate(operations):
+        made = [tensor.name for tensor in operation.outputs]
+        if reach <= place:
+            found += [named[name] for name in made if name in named and name in of_image]
+        reach = max(reach, *(last_use.get(name, 0) for name in made), 0)
+    return found
 
 
 def one_per_resolution(model: keras.Model, input_size: tuple[int, int]) -> tuple[str, ...]:
     """One layer for each resolution of the network, finest first.
 
-    Only layers that everything passes through are eligible (not one branch of several), and at
-    each resolution the middle one of them is taken: the first ones are hardly past the finer
-    resolution, and the derivative with respect to the very last ones is the same at every
-    position when global average pooling follows. A resolution that only one such layer has
-    (padding, a stem) is passed over.
+    Only `bottlenecks` are eligible, and at each resolution the middle one of them is taken: the
+    first ones are hardly past the finer resolution, and the derivative with respect to the very
+    last ones is the same at every position when global average pooling follows. A resolution
+    that only one such layer has (padding, a stem) is passed over, unless all are like that.
 
     Raises:
         ValueError: where the network has no such layers.
     """
-    record = calls(model, input_size)
-    made_by = {id(call.output): place for place, call in enumerate(record)}
-    last_use = list(range(len(record)))
-    for place, call in enumerate(record):
-        for tensor in call.inputs:
-            if made_by.get(tensor, place) < place:
-                last_use[made_by[tensor]] = place
     stages: dict[tuple[int, int], list[str]] = {}
-    reach = 0  # the last call that uses something made before the one looked at
-    for place, call in enumerate(record):
-        shape = call.output.shape
-        if reach <= place and len(shape) == 4 and min(shape[1:3]) > 1:
-            stages.setdefault((shape[1], shape[2]), []).append(call.name)
-        reach = max(reach, last_use[place])
-    chosen = [
-        names[(len(names) - 1) // 2]
-        for size, names in stages.items()
-        if len(names) > 1 and size != tuple(input_size)
-    ]
+    for name, output in bottlenecks(model, input_size):
+        shape = output.shape
+        size = tuple(shape[1:3])
+        if len(shape) == 4 and min(size) > 1 and size != tuple(input_size):
+            stages.setdefault(size, []).append(name)
+    several = [names for names in stages.values() if len(names) > 1]
+    chosen = [names[(len(names) - 1) // 2] for names in several or stages.values()]
     if not chosen:
         raise ValueError(
             f"No layer of {model.name!r} could be chosen for maps; name some, or use {PIXELS!r}."

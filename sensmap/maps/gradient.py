@@ -58,15 +58,19 @@ class Gradient(MapMethod):
         layers: str | Sequence[str] = (_layers.PIXELS,),
         reduction: str = "max",
     ):
-        places = (layers,) if isinstance(layers, str) else tuple(layers)
-        if places == (_layers.AUTO,):
-            places = _layers.one_per_resolution(classifier.model, classifier.input_size)
-        if not places or len(set(places)) != len(places):
-            raise ValueError(f"Layers must be named, each once; received {list(places)}.")
+        places: list[str] = []
+        for name in [layers] if isinstance(layers, str) else layers:
+            if name == _layers.AUTO:
+                places += _layers.one_per_resolution(classifier.model, classifier.input_size)
+            else:
+                places.append(name)
         self.reduction = _reduce.check(reduction)
         self._inner = {
             name: _layers.find(classifier.model, name) for name in places if name != _layers.PIXELS
         }
+        once = {id(layer) for layer in self._inner.values()} | {_layers.PIXELS} & set(places)
+        if not places or len(once) != len(places):
+            raise ValueError(f"Layers must be named, each once; received {places}.")
         layers_of_model = _layers.named_layers(classifier.model).values()
         half = any(getattr(layer, "compute_dtype", "") == "float16" for layer in layers_of_model)
         self._scale = _HALF_SCALE if half else 1.0
@@ -80,6 +84,7 @@ class Gradient(MapMethod):
     def sensitivity(self, resized: tf.Tensor, class_ids: tf.Tensor) -> Sensitivity:
         """See `MapMethod.sensitivity`."""
         outputs: dict[str, tf.Tensor] = {}
+        faults: list[str] = []  # raised below, for Keras wraps what is raised inside a layer
         names = {id(layer): name for name, layer in self._inner.items()}
         inputs = self.classifier.preprocess(resized)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -87,16 +92,12 @@ class Gradient(MapMethod):
             def watch(layer, _, output):
                 name = names[id(layer)]
                 if name in outputs:
-                    raise ValueError(
-                        f"The layer {name!r} is used more than once in a pass; choose another."
-                    )
-                if not tf.is_tensor(output) or len(output.shape) != 4:
-                    raise ValueError(
-                        f"The layer {name!r} gives no feature map (N, height, width, channels); "
-                        f"choose another."
-                    )
-                tape.watch(output)
-                outputs[name] = output
+                    faults.append(f"{name!r} is used more than once in a pass")
+                elif not tf.is_tensor(output) or len(output.shape) != 4:
+                    faults.append(f"{name!r} gives no feature map (N, height, width, channels)")
+                else:
+                    tape.watch(output)
+                    outputs[name] = output
 
             if _layers.PIXELS in self.layers:
                 tape.watch(inputs)
@@ -107,9 +108,9 @@ class Gradient(MapMethod):
                 class_ids == PREDICTED, tf.argmax(scores, axis=1, output_type=tf.int32), class_ids
             )
             score = tf.gather(scores, chosen, batch_dims=1) * self._scale
-        unreached = [name for name in self.layers if name not in outputs]
-        if unreached:
-            raise ValueError(f"The layer {unreached[0]!r} takes no part in the class scores.")
+        faults += [f"{name!r} is not used in a pass" for name in self.layers if name not in outputs]
+        if faults:
+            raise ValueError(f"The layer {faults[0]}; choose another.")
         derivatives = tape.gradient(score, [outputs[name] for name in self.layers])
         for name, derivative in zip(self.layers, derivatives, strict=True):
             if derivative is None:

@@ -1,0 +1,203 @@
+"""Training a classifier on image labels alone: the boxes are never looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import keras
+import numpy as np
+from tqdm import tqdm
+
+from sensmap import images
+from sensmap.classifiers import applications
+from sensmap.classifiers.classifier import Classifier
+from sensmap.classifiers.preprocessing import Preprocessing
+from sensmap.datasets import Dataset, ExampleError
+
+
+def small_cnn(input_size: tuple[int, int], num_classes: int) -> keras.Model:
+    """A small convolutional network for small images, ending in class scores.
+
+    Six 3x3 convolutions in four stages, batch-normalised, with max pooling between the stages;
+    then global average pooling and a linear layer. Noise on the input while training (0.3 of an
+    input of -1 to 1) makes the derivatives at inference smoother, and the boxes better.
+
+    Args:
+        input_size: ``(height, width)`` in pixels, at least 16.
+        num_classes: the number of outputs.
+
+    >>> small_cnn((64, 64), 10).output_shape
+    (None, 10)
+    """
+    inputs = keras.Input((*input_size, 3))
+    x = keras.layers.GaussianNoise(0.3, name="noise")(inputs)
+    for name, filters in (("1", 16), ("2", 32), ("3a", 64), ("3b", 64), ("4a", 128), ("4b", 128)):
+        if name in ("2", "3a", "4a"):
+            x = keras.layers.MaxPooling2D(name=f"pool{int(name[0]) - 1}")(x)
+        x = keras.layers.Conv2D(filters, 3, padding="same", use_bias=False, name=f"conv{name}")(x)
+        x = keras.layers.BatchNormalization(name=f"norm{name}")(x)
+        x = keras.layers.ReLU(name=f"relu{name}")(x)
+    x = keras.layers.GlobalAveragePooling2D(name="pool4")(x)
+    return keras.Model(inputs, keras.layers.Dense(num_classes, name="scores")(x), name="small_cnn")
+
+
+def architecture(
+    name: str,
+    input_size: tuple[int, int],
+    num_classes: int,
+    mode: str | None = None,
+    weights: str | None = None,
+) -> tuple[keras.Model, Preprocessing]:
+    """A model to train, and what its input is to be made with.
+
+    Args:
+        name: ``"small_cnn"``, or the name of a `keras.applications` model.
+        input_size: ``(height, width)`` in pixels.
+        num_classes: the number of outputs.
+        mode: preprocessing by Keras's names; known for applications, ``"tf"`` for the small one.
+        weights: for applications: ``"imagenet"`` for all layers but the last, a weights file, or
+            None for random ones.
+
+    Raises:
+        ValueError: for an unknown name, or arguments that the architecture does not take.
+    """
+    if name == "small_cnn":
+        if weights is not None:
+            raise ValueError(f"small_cnn starts from random weights; received {weights!r}.")
+        return small_cnn(input_size, num_classes), Preprocessing.of(mode or "tf")
+    application = applications.find(name)
+    if application is None:
+        raise ValueError(
+            f"There is no architecture {name!r}; choose small_cnn or one of keras.applications: "
+            f"{', '.join(applications.names())}."
+        )
+    own = applications.preprocessing(application)
+    if mode is not None and Preprocessing.of(mode) != own:
+        raise ValueError(f"{application} takes {own}; leave preprocessing out.")
+    backbone = applications.backbone(application, weights, input_size)
+    outputs = keras.layers.Dense(num_classes, name="scores")(backbone.output)
+    return keras.Model(backbone.input, outputs, name=application), own
+
+
+def train(
+    model: keras.Model,
+    dataset: Dataset,
+    preprocessing: Preprocessing,
+    *,
+    epochs: int,
+    batch_size: int = 64,
+    learning_rate: float = 2e-3,
+    seed: int = 0,
+) -> tuple[Classifier, dict[str, Any]]:
+    """Trains a model of class scores by softmax cross-entropy on the first label of each image.
+
+    Adam with a cosine decay of the learning rate.
+
+    Args:
+        model: a Keras model of class scores before softmax, with as many outputs as the data
+            set has classes.
+        dataset: the images; those without a label, or that cannot be read, are skipped.
+        preprocessing: what the network's input is made with; recorded in the classifier.
+        epochs: passes over the data.
+        batch_size: images a step.
+        learning_rate: of the first step.
+        seed: of the order of the images.
+
+    Returns:
+        The classifier, and what happened: images, skipped ones and the accuracy by epoch.
+
+    Raises:
+        ValueError: if the data set has fewer than two classes, or not as many as the model has
+            outputs, or no image could be used.
+    """
+    if len(dataset.classes) < 2:
+        raise ValueError(
+            f"{dataset.name} has {len(dataset.classes)} classes; a classifier needs two or more."
+        )
+    if model.output_shape[-1] != len(dataset.classes):
+        raise ValueError(
+            f"The model has {model.output_shape[-1]} outputs for {len(dataset.classes)} classes."
+        )
+    keras.utils.set_random_seed(seed)
+    skipped: list[tuple[str, str]] = []
+    pixels, labels = _read(dataset, model.input_shape[1:3], skipped)
+    steps = -(-len(pixels) // batch_size)
+    model.compile(
+        keras.optimizers.Adam(
+            keras.optimizers.schedules.CosineDecay(learning_rate, epochs * steps)
+        ),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+    )
+    batches = _Batches(pixels, labels, preprocessing, batch_size, seed)
+    history: dict[str, list[float]] = {"accuracy": [], "loss": []}
+    with tqdm(total=epochs * steps, desc="Training", unit="step", disable=None) as progress:
+
+        def step(batch: int, logs: dict) -> None:
+            progress.update()
+            progress.set_postfix(accuracy=f"{logs['accuracy']:.3f}", refresh=False)
+
+        def epoch(number: int, logs: dict) -> None:
+            for name, values in history.items():
+                values.append(round(float(logs[name]), 4))
+
+        follow = keras.callbacks.LambdaCallback(on_train_batch_end=step, on_epoch_end=epoch)
+        model.fit(batches, epochs=epochs, verbose=0, callbacks=[follow])
+    classifier = Classifier(
+        model, preprocessing, class_names=dataset.classes, source=f"{model.name} on {dataset.name}"
+    )
+    return classifier, {"images": len(pixels), "skipped": skipped, **history}
+
+
+class _Batches(keras.utils.PyDataset):
+    """Shuffled batches, in another order each epoch, the same for the same seed."""
+
+    def __init__(self, pixels, labels, preprocessing, batch_size, seed):
+        super().__init__()
+        self._data = pixels, labels
+        self._preprocessing, self._batch_size = preprocessing, batch_size
+        self._random = np.random.default_rng(seed)
+        self.on_epoch_end()
+
+    def __len__(self) -> int:
+        return -(-len(self._order) // self._batch_size)
+
+    def __getitem__(self, index: int):
+        chosen = self._order[index * self._batch_size : (index + 1) * self._batch_size]
+        pixels, labels = self._data
+        return self._preprocessing(pixels[chosen].astype(np.float32)), labels[chosen]
+
+    def on_epoch_end(self) -> None:
+        self._order = self._random.permutation(len(self._data[0]))
+
+
+def _read(
+    dataset: Dataset, input_size: Sequence[int], skipped: list[tuple[str, str]]
+) -> tuple[np.ndarray, np.ndarray]:
+    """All images at the network's size, rounded to uint8 to be held in memory, and labels."""
+
+    def read(position: int):
+        try:
+            example = dataset[position]
+            if not example.labels:
+                raise ExampleError("it has no label")
+            resized, _ = images.load_resized(example.image, tuple(input_size))
+        except ExampleError as error:
+            skipped.append((dataset.ids[position], str(error)))
+            return None
+        return np.rint(resized).astype(np.uint8), example.labels[0]
+
+    with ThreadPoolExecutor(2) as readers:
+        read_all = tqdm(
+            readers.map(read, range(len(dataset))),
+            total=len(dataset),
+            desc="Reading",
+            unit="image",
+            disable=None,
+        )
+        usable = [each for each in read_all if each is not None]
+    if not usable:
+        raise ValueError(f"No image of {dataset.name} could be used: {skipped[:1]}.")
+    return np.stack([pixels for pixels, _ in usable]), np.array([label for _, label in usable])

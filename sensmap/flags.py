@@ -1,0 +1,231 @@
+"""Flags that the binaries share, and what they mean; a binary's own flags stand in the binary."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import hashlib
+import importlib.metadata
+import os
+import platform
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from absl import app, flags, logging
+
+from sensmap import registry
+
+FLAGS = flags.FLAGS
+# The flags defined here are those of the binary that asks for them: its --help shows them.
+flags.disclaim_key_flags()
+
+_CLASSIFIER = (
+    "a classifier's folder (from train/classifier.py), a .keras or .h5 file, or the name of a "
+    "keras.applications model"
+)
+
+
+def define_classifier() -> None:
+    """--classifier and how it is to be read."""
+    flags.DEFINE_string("classifier", None, _CLASSIFIER)
+    flags.DEFINE_string(
+        "weights", None, "for keras.applications: 'imagenet' (downloads them), or a weights file"
+    )
+    flags.DEFINE_string(
+        "preprocessing", None, "tf, torch, caffe or none: what the classifier was trained with"
+    )
+    flags.DEFINE_list("mean", None, "instead: channel means; input = (pixel - mean) * scale")
+    flags.DEFINE_list("scale", None, "with --mean: channel scales, such as 0.0078431")
+    flags.DEFINE_string("class_names", None, "a file of class names, one a line, or a JSON list")
+    flags.DEFINE_integer("class_offset", 0, "outputs before the first class (background)")
+    flags.DEFINE_list("input_size", None, "height,width for classifiers of any input size")
+
+
+def define_dataset(split: str | None = None, part: str = "all") -> None:
+    """--dataset, where it is, and which part of it is meant."""
+    flags.DEFINE_string(
+        "dataset",
+        None,
+        f"one of {', '.join(registry.names('sensmap.datasets'))}; tfds:NAME for a TFDS set",
+    )
+    flags.DEFINE_string("root", None, "the folder or file that holds the data set")
+    flags.DEFINE_string("split", split, "a part by the data set's own names (train, val, ...)")
+    flags.DEFINE_multi_string(
+        "dataset_option", [], "what the data set takes besides, as KEY=VALUE (count=1000)"
+    )
+    flags.DEFINE_enum(
+        "part",
+        part,
+        ["all", "train", "validation", "test"],
+        "which part of a random split of these images is used; the parts of one seed are disjoint",
+    )
+    flags.DEFINE_list("fractions", ["0.75", "0.125", "0.125"], "of train, validation and test")
+    flags.DEFINE_integer("seed", 0, "of everything random")
+
+
+def define_maps() -> None:
+    """Which maps are made, and what of them is regressed from."""
+    flags.DEFINE_enum("maps", "gradient", registry.names("sensmap.maps"), "the map method")
+    flags.DEFINE_list(
+        "layers", ["pixels"], "where maps are taken: pixels, layer names, or auto (a few layers)"
+    )
+    flags.DEFINE_string("reduction", "max", "over channels: max, mean, l2 or activation")
+    flags.DEFINE_enum(
+        "features", "quantiles", registry.names("sensmap.features"), "what a box is regressed from"
+    )
+
+
+def define_batch() -> None:
+    """--batch_size and --class_of."""
+    flags.DEFINE_integer("batch_size", 32, "images at once", lower_bound=1)
+    flags.DEFINE_string(
+        "class_of", "truth", "the class of a map: truth, predicted, or a class id or name"
+    )
+
+
+def define_output() -> None:
+    """--output and --overwrite."""
+    flags.DEFINE_string("output", None, "the folder to write; it appears whole or not at all")
+    flags.DEFINE_bool("overwrite", False, "replace the output folder if it exists")
+
+
+def require(*names: str) -> None:
+    """Refuses a run without these flags; in the binary's ``main``, so that --help works."""
+    for name in names:
+        if FLAGS[name].value in (None, []):
+            raise ValueError(f"--{name} is needed: {FLAGS[name].help}.")
+
+
+def classifier():
+    """The classifier that the flags describe."""
+    from sensmap import classifiers
+
+    preprocessing: Any = FLAGS.preprocessing
+    if FLAGS.mean or FLAGS.scale:
+        if FLAGS.preprocessing or not (FLAGS.mean and FLAGS.scale):
+            raise ValueError("Give either --preprocessing, or both --mean and --scale.")
+        mean, scale = (tuple(_numbers(name)) for name in ("mean", "scale"))
+        preprocessing = classifiers.Preprocessing(mean, scale)
+    size = FLAGS.input_size and tuple(int(side) for side in _numbers("input_size"))
+    return classifiers.load(
+        FLAGS.classifier,
+        preprocessing,
+        weights=FLAGS.weights,
+        class_names=FLAGS.class_names,
+        class_offset=FLAGS.class_offset,
+        input_size=size,
+    )
+
+
+def dataset():
+    """The data set that the flags describe, or the asked part of it."""
+    from sensmap import datasets, splits
+
+    options = {}
+    for each in FLAGS.dataset_option:
+        key, equals, value = each.partition("=")
+        if not equals:
+            raise ValueError(f"--dataset_option must be KEY=VALUE; received {each!r}.")
+        try:
+            options[key] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            options[key] = value  # a plain word
+    found = datasets.load(FLAGS.dataset, FLAGS.root, FLAGS.split, **options)
+    for line in found.skipped:
+        logging.warning("%s: %s", found.name, line)
+    if FLAGS.part == "all":
+        return found
+    parts = splits.split(len(found), tuple(_numbers("fractions")), FLAGS.seed)
+    return found.select(parts[["train", "validation", "test"].index(FLAGS.part)])
+
+
+def map_method(of_classifier):
+    """The map method that the flags describe."""
+    from sensmap import maps
+
+    return maps.create(
+        FLAGS.maps, of_classifier, layers=tuple(FLAGS.layers), reduction=FLAGS.reduction
+    )
+
+
+def report_sanity(of_classifier, data) -> dict[str, Any] | None:
+    """Prints the classifier's accuracy before any map is made; wrong preprocessing shows here."""
+    from sensmap.pipeline import sanity_check
+
+    check = sanity_check(of_classifier, data)
+    if check is None or not check.count:
+        print(f"Classifier: its classes are not those of {data.name}, so it cannot be checked.")
+        return None
+    found = check.result()
+    print(
+        f"Classifier: top-1 {found['top1']:.1f}%, top-5 {found['top5']:.1f}% "
+        f"on {found['images']} images of {data.name}."
+    )
+    if check.warning():
+        logging.warning("%s", check.warning())
+    return found
+
+
+def report_skipped(table) -> None:
+    """Names what could not be used, and counts the maps that said nothing."""
+    for name, reason in table.skipped[:20]:
+        logging.warning("skipped %s: %s", name, reason)
+    if table.skipped:
+        logging.warning(
+            "skipped %d of %d images", len(table.skipped), len(table.skipped) + len(table)
+        )
+    if table.degenerate:
+        logging.warning("%d maps were NaN or zero and count as uniform", table.degenerate)
+
+
+def data_record(data, table) -> dict[str, Any]:
+    """Which images were used, by name and by a hash of their ids."""
+    digest = hashlib.sha256("\n".join(table.ids).encode()).hexdigest()
+    return {"dataset": data.name, "images": len(table), "ids_sha256": digest, "ids": table.ids}
+
+
+def _numbers(name: str) -> list[float]:
+    try:
+        return [float(value) for value in FLAGS[name].value]
+    except ValueError:
+        raise ValueError(
+            f"--{name} takes numbers separated by commas; received {FLAGS[name].value}."
+        ) from None
+
+
+def configuration(module: str) -> dict[str, Any]:
+    """Every flag of the binary ``__name__`` as it was in this run; JSON can hold it."""
+    name = sys.argv[0] if module == "__main__" else module
+    own = FLAGS.get_flags_for_module(name)
+    return {flag.name: flag.value for flag in sorted(own, key=lambda flag: flag.name)}
+
+
+def versions() -> dict[str, str]:
+    """The versions that a result depends on."""
+    packages = ("sensmap", "tensorflow", "keras", "numpy", "scikit-learn")
+    found = {"python": platform.python_version()}
+    for package in packages:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[package] = importlib.metadata.version(package)
+    return found
+
+
+@contextlib.contextmanager
+def one_line_errors() -> Iterator[None]:
+    """What a user can get wrong ends a binary with one line and exit code 1, no traceback."""
+    try:
+        yield
+    except (ValueError, TypeError, OSError) as error:
+        sys.exit(f"error: {error}")
+
+
+def run(main: Callable[[Sequence[str]], None]) -> None:
+    """Runs a binary: quiet TensorFlow, absl's flags, one-line errors."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+    def guarded(arguments: Sequence[str]) -> None:
+        with one_line_errors():
+            main(arguments)
+
+    app.run(guarded)
