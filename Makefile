@@ -12,6 +12,7 @@ PIP_INSTALL := $(VENV)/bin/python -m pip install --disable-pip-version-check $(i
 
 RUN := $(VENV)/bin/python -m
 DIGITS := --classifier=runs/demo/classifier --dataset=digits
+FIT := $(DIGITS) --split=fit --part=all --dataset_option=count=5000
 
 .DEFAULT_GOAL := help
 .PHONY: help install test demo lint format clean
@@ -29,10 +30,10 @@ demo: install  ## the main job on embedded images: train, measure, export, local
 	@rm -rf runs/demo
 	$(RUN) train.classifier --dataset=digits --split=train --dataset_option=count=16000 --epochs=6 \
 		--output=runs/demo/classifier
-	$(RUN) train.box_regressor $(DIGITS) --split=fit --part=all --features=pooled \
+	$(RUN) train.box_regressor $(FIT) --features=pooled \
 		--output=runs/demo/pooled
-	$(RUN) train.box_regressor $(DIGITS) --split=fit --part=all --output=runs/demo/quantiles
-	$(RUN) train.box_regressor $(DIGITS) --split=fit --part=all --layers=auto --reduction=l2 \
+	$(RUN) train.box_regressor $(FIT) --output=runs/demo/quantiles
+	$(RUN) train.box_regressor $(FIT) --layers=auto --reduction=activation \
 		--output=runs/demo/layers
 	$(RUN) train.export_saved_model --classifier=runs/demo/classifier \
 		--localizer=runs/demo/layers --output=runs/demo/serving

@@ -10,7 +10,7 @@ images; --localizer takes one that train/box_regressor.py fitted, --saved_model 
 import sys
 from collections.abc import Sequence
 
-from absl import flags, logging
+from absl import flags
 
 from sensmap import flags as shared
 
@@ -43,7 +43,7 @@ def run(arguments: Sequence[str]) -> None:
         )
     failed = photographs.run(paths, localize, sys.stdout.write, FLAGS.overlays, FLAGS.overwrite)
     for _, reason in failed:
-        logging.error("%s", reason)
+        shared.warn(reason)
     if failed or not paths:
         raise ValueError(f"{len(failed)} of {len(paths)} images could not be used.")
 

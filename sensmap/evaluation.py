@@ -235,7 +235,7 @@ def predict_served(
             strict=True,
         ):
             # The pixels' box over the relative one is the size of the image.
-            right, bottom = np.divide(pixels[0], boxes[0])[2:].round().astype(int)
+            right, bottom = (pixels[0][2:] / boxes[0][2:]).round().astype(int)
             row = table_row(example, example.size or (int(bottom), int(right)))
             rows.append((*row, ids[0], boxes[0], degenerate[0]))
 

@@ -9,6 +9,7 @@ import importlib.metadata
 import os
 import platform
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -90,6 +91,11 @@ def define_output() -> None:
     flags.DEFINE_bool("overwrite", False, "replace the output folder if it exists")
 
 
+def warn(text: str) -> None:
+    """One line on standard error."""
+    print(f"warning: {text}", file=sys.stderr)
+
+
 def require(*names: str) -> None:
     """Refuses a run without these flags; in the binary's ``main``, so that --help works."""
     for name in names:
@@ -107,15 +113,22 @@ def classifier():
             raise ValueError("Give either --preprocessing, or both --mean and --scale.")
         mean, scale = (tuple(_numbers(name)) for name in ("mean", "scale"))
         preprocessing = classifiers.Preprocessing(mean, scale)
-    size = FLAGS.input_size and tuple(int(side) for side in _numbers("input_size"))
     return classifiers.load(
         FLAGS.classifier,
         preprocessing,
         weights=FLAGS.weights,
         class_names=FLAGS.class_names,
         class_offset=FLAGS.class_offset,
-        input_size=size,
+        input_size=input_size() if FLAGS.input_size else None,
     )
+
+
+def input_size() -> tuple[int, int]:
+    """--input_size as (height, width) in pixels."""
+    sides = _numbers("input_size")
+    if len(sides) != 2 or any(side < 1 or side % 1 for side in sides):
+        raise ValueError(f"--input_size must be height,width; received {FLAGS.input_size}.")
+    return int(sides[0]), int(sides[1])
 
 
 def dataset():
@@ -133,7 +146,7 @@ def dataset():
             options[key] = value  # a plain word
     found = datasets.load(FLAGS.dataset, FLAGS.root, FLAGS.split, **options)
     for line in found.skipped:
-        logging.warning("%s: %s", found.name, line)
+        warn(f"{found.name}: {line}")
     if FLAGS.part == "all":
         return found
     parts = splits.split(len(found), tuple(_numbers("fractions")), FLAGS.seed)
@@ -163,20 +176,18 @@ def report_sanity(of_classifier, data) -> dict[str, Any] | None:
         f"on {found['images']} images of {data.name}."
     )
     if check.warning():
-        logging.warning("%s", check.warning())
+        warn(check.warning())
     return found
 
 
 def report_skipped(table) -> None:
     """Names what could not be used, and counts the maps that said nothing."""
     for name, reason in table.skipped[:20]:
-        logging.warning("skipped %s: %s", name, reason)
+        warn(f"skipped {name}: {reason}")
     if table.skipped:
-        logging.warning(
-            "skipped %d of %d images", len(table.skipped), len(table.skipped) + len(table)
-        )
+        warn(f"skipped {len(table.skipped)} of {len(table.skipped) + len(table)} images")
     if table.degenerate:
-        logging.warning("%d maps were NaN or zero and count as uniform", table.degenerate)
+        warn(f"{table.degenerate} maps were NaN or zero and count as uniform")
 
 
 def data_record(data, table) -> dict[str, Any]:
@@ -187,7 +198,7 @@ def data_record(data, table) -> dict[str, Any]:
 
 def _numbers(name: str) -> list[float]:
     try:
-        return [float(value) for value in FLAGS[name].value]
+        return [float(value) for value in FLAGS[name].value or ()]
     except ValueError:
         raise ValueError(
             f"--{name} takes numbers separated by commas; received {FLAGS[name].value}."
@@ -221,11 +232,36 @@ def one_line_errors() -> Iterator[None]:
 
 
 def run(main: Callable[[Sequence[str]], None]) -> None:
-    """Runs a binary: quiet TensorFlow, absl's flags, one-line errors."""
+    """Runs a binary: absl's flags, a quiet TensorFlow, one-line errors."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
     def guarded(arguments: Sequence[str]) -> None:
+        if FLAGS["verbosity"].using_default_value:
+            logging.set_verbosity(logging.WARNING)
         with one_line_errors():
+            _start_tensorflow()
             main(arguments)
 
     app.run(guarded)
+
+
+def _start_tensorflow() -> None:
+    """Imports TensorFlow and finds its devices, without what its C++ code says meanwhile.
+
+    Whatever the log level, it writes of oneDNN, instruction sets and absent GPUs straight to the
+    descriptor of standard error. If it fails to start, all of that is shown.
+    """
+    with tempfile.TemporaryFile() as said:
+        kept = os.dup(2)
+        os.dup2(said.fileno(), 2)
+        try:
+            import tensorflow as tf
+
+            tf.config.list_logical_devices()
+        except BaseException:
+            said.seek(0)
+            os.write(kept, said.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)

@@ -70,7 +70,7 @@ def by_localizer(
         class_id = int(found.class_ids[0])
         return Finding(
             class_id,
-            classifier.class_names and classifier.class_names[class_id],
+            classifier.class_names[class_id] if classifier.class_names else None,
             float(found.scores[0, class_id]),
             found.boxes[0],
             found.maps[-1][0],
@@ -96,7 +96,7 @@ def by_saved_model(path: str, class_name: str | None) -> Localize:
         class_id = int(found.class_ids[0, 0])
         return Finding(
             class_id,
-            served.class_names and served.class_names[class_id],
+            served.class_names[class_id] if served.class_names else None,
             float(found.class_scores[0, 0]),
             found.boxes[0, 0],
             found.maps[-1][0, 0] if found.maps else None,

@@ -6,7 +6,7 @@ binary and in the contract tests. What a module must offer stands in its package
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import pkgutil
 from types import ModuleType
 
@@ -18,7 +18,9 @@ def names(package: str) -> tuple[str, ...]:
     >>> "corloc" in names("sensmap.metrics")
     True
     """
-    path = importlib.import_module(package).__path__
+    # Found without importing the package, so that a binary's --help need not start TensorFlow.
+    spec = importlib.util.find_spec(package)
+    path = spec.submodule_search_locations if spec else None
     return tuple(
         sorted(module.name for module in pkgutil.iter_modules(path) if module.name[0] != "_")
     )

@@ -31,9 +31,12 @@ PARTS = (
     ("localizers",),
     ("metrics",),
     ("pipeline",),
-    ("class_model",),
+    ("localizer",),
+    ("ready_made",),
     ("export",),
     ("report",),
+    ("evaluation", "photographs"),
+    ("flags",),
     ("__main__",),
 )
 

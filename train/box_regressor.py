@@ -10,7 +10,7 @@ the coefficients that come with sensmap are adapted to the classifier by unlabel
 
 from collections.abc import Sequence
 
-from absl import flags, logging
+from absl import flags
 
 from sensmap import flags as shared
 
@@ -59,7 +59,6 @@ def run(_: Sequence[str]) -> None:
         f"{FLAGS.output}: {used} images, {table.features.shape[1]} features of "
         f"{', '.join(method.layers)}, penalty {regressor.penalty_:g}."
     )
-    logging.info("maps took %.1f s", table.seconds)
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ classifier.json (preprocessing, class names, ...) and training.json (settings, a
 
 from collections.abc import Sequence
 
-from absl import flags, logging
+from absl import flags
 
 from sensmap import flags as shared
 
@@ -36,9 +36,12 @@ def run(_: Sequence[str]) -> None:
     from sensmap.classifiers import loading, training
 
     data = shared.dataset()
-    size = tuple(int(side) for side in FLAGS.input_size)
     model, preprocessing = training.architecture(
-        FLAGS.architecture, size, len(data.classes), FLAGS.preprocessing, FLAGS.weights
+        FLAGS.architecture,
+        shared.input_size(),
+        len(data.classes),
+        FLAGS.preprocessing,
+        FLAGS.weights,
     )
     with files.output_folder(FLAGS.output, FLAGS.overwrite) as work:
         classifier, history = training.train(
@@ -55,7 +58,7 @@ def run(_: Sequence[str]) -> None:
         record = {"configuration": configuration, "versions": shared.versions(), **history}
         files.write_json(work / "training.json", record)
     for name, reason in history["skipped"]:
-        logging.warning("skipped %s: %s", name, reason)
+        shared.warn(f"skipped {name}: {reason}")
     print(
         f"{FLAGS.output}: trained on {history['images']} images of {len(data.classes)} classes, "
         f"training accuracy {100 * history['accuracy'][-1]:.1f}%."

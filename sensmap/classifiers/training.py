@@ -178,12 +178,14 @@ def _read(
 ) -> tuple[np.ndarray, np.ndarray]:
     """All images at the network's size, rounded to uint8 to be held in memory, and labels."""
 
+    height, width = input_size
+
     def read(position: int):
         try:
             example = dataset[position]
             if not example.labels:
                 raise ExampleError("it has no label")
-            resized, _ = images.load_resized(example.image, tuple(input_size))
+            resized, _ = images.load_resized(example.image, (height, width))
         except ExampleError as error:
             skipped.append((dataset.ids[position], str(error)))
             return None
