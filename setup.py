@@ -27,6 +27,7 @@ EXTRAS = {
         "hypothesis>=6.100",
         "mypy==2.4.*",  # Checkers change their minds between versions; these two are pinned.
         "packaging>=24",
+        "protobuf>=5",  # The tests read text protos.
         "pytest>=8.2",
         "ruff==0.17.*",
         "setuptools>=70.1",  # tests/test_packaging.py builds the wheel without a network.

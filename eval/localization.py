@@ -37,19 +37,27 @@ def run(_: Sequence[str]) -> None:
     ways = [FLAGS.localizer, FLAGS.folds, FLAGS.ready_made, FLAGS.saved_model]
     if sum(map(bool, ways)) != 1:
         raise ValueError("Give one of --localizer, --folds, --ready_made and --saved_model.")
+    if FLAGS.saved_model:
+        holds = "--saved_model holds the classifier and the localizer"
+        shared.refuse(holds, *shared.CLASSIFIER_FLAGS, *shared.MAP_FLAGS)
+    if FLAGS.localizer:
+        shared.refuse("it is recorded in the folder of --localizer", *shared.MAP_FLAGS)
+    if FLAGS.ready_made:
+        shared.refuse("the ready-made regressor is for quantiles", "features")
     from sensmap import evaluation, files
 
-    data = shared.dataset()
-    if FLAGS.saved_model:
-        accuracy, method = None, None
-        table, predictions = _predict_served(data)
-    else:
-        shared.require("classifier")
-        classifier = shared.classifier()
-        accuracy = shared.report_sanity(classifier, data)
-        table, predictions, method = _predict(classifier, data)
-    shared.report_skipped(table)
+    # The folder first: that it cannot be made should not be found out after an hour of work.
     with files.output_folder(FLAGS.output, FLAGS.overwrite) as work:
+        data = shared.dataset()
+        if FLAGS.saved_model:
+            accuracy, method = None, None
+            table, predictions = _predict_served(data)
+        else:
+            shared.require("classifier")
+            classifier = shared.classifier()
+            accuracy = shared.report_sanity(classifier, data)
+            table, predictions, method = _predict(classifier, data)
+        shared.report_skipped(table)
         boxes = predictions[-1].boxes
         shown = evaluation.shown_pictures(data, table, boxes, method, FLAGS.pictures, FLAGS.seed)
         result = {
@@ -85,8 +93,8 @@ def _predict(classifier, data):
     found = []
     for folder in FLAGS.localizer:
         localizer = Localizer.load(folder, classifier)
+        evaluation.refuse_fitted(localizer.config, data)
         table, boxes = evaluation.predict(localizer, data, FLAGS.class_of, FLAGS.batch_size)
-        evaluation.refuse_fitted(localizer.config, table, data)
         if not found:
             found = evaluation.constant_boxes(localizer.config.get("baselines", {}), len(table))
         found.append(evaluation.Predictions(localizer.title, boxes))
@@ -98,8 +106,8 @@ def _predict_served(data):
     from sensmap.export import ServedModel
 
     served = ServedModel(FLAGS.saved_model)
+    evaluation.refuse_fitted(served.config, data)
     table, boxes = evaluation.predict_served(served, data, FLAGS.class_of, FLAGS.batch_size)
-    evaluation.refuse_fitted(served.config, table, data)
     found = evaluation.constant_boxes(served.config.get("baselines", {}), len(table))
     return table, [*found, evaluation.Predictions("SavedModel", boxes)]
 

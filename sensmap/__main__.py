@@ -28,13 +28,18 @@ flags.DEFINE_bool("overwrite", False, "replace the folder of overlays if it exis
 def run(arguments: Sequence[str]) -> None:
     if not arguments[1:]:
         raise ValueError("Name images or folders of images: sensmap photo.jpg --classifier=...")
-    if FLAGS.saved_model and (FLAGS.classifier or FLAGS.localizer):
-        raise ValueError("--saved_model holds a classifier and localizer; leave the others out.")
-    if not FLAGS.saved_model:
+    if FLAGS.saved_model:
+        holds = "--saved_model holds the classifier and the localizer"
+        shared.refuse(holds, *shared.CLASSIFIER_FLAGS, "localizer", "layers")
+    else:
         shared.require("classifier")
+    if FLAGS.localizer:
+        shared.refuse("--localizer was fitted on the maps of certain layers", "layers")
     from sensmap import photographs
 
     paths = list(photographs.image_files(arguments[1:]))
+    if not paths:
+        raise ValueError(f"There is no image in {', '.join(arguments[1:])}.")
     if FLAGS.saved_model:
         localize = photographs.by_saved_model(FLAGS.saved_model, FLAGS["class"].value)
     else:
@@ -44,12 +49,12 @@ def run(arguments: Sequence[str]) -> None:
     failed = photographs.run(paths, localize, sys.stdout.write, FLAGS.overlays, FLAGS.overwrite)
     for _, reason in failed:
         shared.warn(reason)
-    if failed or not paths:
+    if failed:
         raise ValueError(f"{len(failed)} of {len(paths)} images could not be used.")
 
 
 def main() -> None:
-    shared.run(run)
+    shared.run(run, takes_arguments=True)
 
 
 if __name__ == "__main__":

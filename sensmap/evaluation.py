@@ -73,7 +73,7 @@ def cross_validate(
     return [Predictions(name, boxes) for name, boxes in found.items()]
 
 
-def refuse_fitted(config: Mapping[str, Any], table: FeatureTable, dataset: Dataset) -> None:
+def refuse_fitted(config: Mapping[str, Any], dataset: Dataset) -> None:
     """Refuses to score images that a localizer was fitted on.
 
     Raises:
@@ -82,10 +82,10 @@ def refuse_fitted(config: Mapping[str, Any], table: FeatureTable, dataset: Datas
     data = config.get("data", {})
     if data.get("dataset") != dataset.name or not config.get("fitted_on_boxes_of"):
         return
-    both = sorted(set(data.get("ids", ())) & set(table.ids))
+    both = sorted(set(data.get("ids", ())) & set(dataset.ids))
     if both:
         raise ValueError(
-            f"{len(both)} of the {len(table)} images were used to fit the localizer, {both[0]!r} "
+            f"{len(both)} of the {len(dataset)} images were used to fit the localizer, {both[0]!r} "
             "among them; choose another --split or --part, or --folds."
         )
 
@@ -136,7 +136,7 @@ def shown_pictures(
                 truth=table.truths[row],
                 predicted=boxes[row],
                 caption=display_name(name),
-                iou=box_geometry.best_iou(boxes[row], table.truths[row]),
+                iou=_overlap(boxes[row], table.truths[row]),
                 map=heat,
             )
         )
@@ -177,17 +177,22 @@ def write(
     return tables.as_text(summary)
 
 
+def _overlap(box: np.ndarray, truth: np.ndarray) -> float | None:
+    """None without a true box, which is not the same as to miss it."""
+    return box_geometry.best_iou(box, truth) if len(truth) else None
+
+
 def _box_lines(table: FeatureTable, boxes: np.ndarray) -> str:
     lines = []
     for row, example_id in enumerate(table.ids):
         size = (int(table.sizes[row][0]), int(table.sizes[row][1]))
-        truth = table.truths[row]
+        overlap = _overlap(boxes[row], table.truths[row])
         line = {
             "id": example_id,
             "class_id": int(table.class_ids[row]),
             "box": [round(float(side), 6) for side in boxes[row]],
             "box_pixels": box_geometry.xyxy_to_pixels(boxes[row], size)[0].round(2).tolist(),
-            "iou": round(box_geometry.best_iou(boxes[row], truth), 6) if len(truth) else None,
+            "iou": overlap if overlap is None else round(overlap, 6),
         }
         lines.append(json.dumps(line))
     return "\n".join(lines) + "\n"

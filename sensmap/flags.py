@@ -8,6 +8,7 @@ import hashlib
 import importlib.metadata
 import os
 import platform
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -27,8 +28,16 @@ _CLASSIFIER = (
 )
 
 
+# What a fitted localizer and an export have recorded, and must not be told again.
+MAP_FLAGS = ("maps", "layers", "reduction", "features")
+CLASSIFIER_FLAGS = (
+    *("classifier", "weights", "preprocessing", "mean", "scale"),
+    *("class_names", "class_offset", "input_size"),
+)
+
+
 def define_classifier() -> None:
-    """--classifier and how it is to be read."""
+    """--classifier and how it is to be read; their names are `CLASSIFIER_FLAGS`."""
     flags.DEFINE_string("classifier", None, _CLASSIFIER)
     flags.DEFINE_string(
         "weights", None, "for keras.applications: 'imagenet' (downloads them), or a weights file"
@@ -39,7 +48,9 @@ def define_classifier() -> None:
     flags.DEFINE_list("mean", None, "instead: channel means; input = (pixel - mean) * scale")
     flags.DEFINE_list("scale", None, "with --mean: channel scales, such as 0.0078431")
     flags.DEFINE_string("class_names", None, "a file of class names, one a line, or a JSON list")
-    flags.DEFINE_integer("class_offset", 0, "outputs before the first class (background)")
+    flags.DEFINE_integer(
+        "class_offset", 0, "outputs before the first class (background)", lower_bound=0
+    )
     flags.DEFINE_list("input_size", None, "height,width for classifiers of any input size")
 
 
@@ -62,11 +73,11 @@ def define_dataset(split: str | None = None, part: str = "all") -> None:
         "which part of a random split of these images is used; the parts of one seed are disjoint",
     )
     flags.DEFINE_list("fractions", ["0.75", "0.125", "0.125"], "of train, validation and test")
-    flags.DEFINE_integer("seed", 0, "of everything random")
+    flags.DEFINE_integer("seed", 0, "of everything random", lower_bound=0, upper_bound=2**32 - 1)
 
 
 def define_maps() -> None:
-    """Which maps are made, and what of them is regressed from."""
+    """Which maps are made, and what of them is regressed from; `MAP_FLAGS`."""
     flags.DEFINE_enum("maps", "gradient", registry.names("sensmap.maps"), "the map method")
     flags.DEFINE_list(
         "layers", ["pixels"], "where maps are taken: pixels, layer names, or auto (a few layers)"
@@ -101,6 +112,13 @@ def require(*names: str) -> None:
     for name in names:
         if FLAGS[name].value in (None, []):
             raise ValueError(f"--{name} is needed: {FLAGS[name].help}.")
+
+
+def refuse(reason: str, *names: str) -> None:
+    """Refuses flags that would be without effect, so that nobody believes that they had one."""
+    for name in names:
+        if name in FLAGS and not FLAGS[name].using_default_value:
+            raise ValueError(f"--{name} must be left out: {reason}.")
 
 
 def classifier():
@@ -144,12 +162,22 @@ def dataset():
             options[key] = ast.literal_eval(value)
         except (ValueError, SyntaxError):
             options[key] = value  # a plain word
-    found = datasets.load(FLAGS.dataset, FLAGS.root, FLAGS.split, **options)
+    try:
+        found = datasets.load(FLAGS.dataset, FLAGS.root, FLAGS.split, **options)
+    except TypeError as error:
+        given = ", ".join(FLAGS.dataset_option)
+        raise ValueError(f"{FLAGS.dataset} cannot use the options {given} ({error}).") from error
     for line in found.skipped:
         warn(f"{found.name}: {line}")
     if FLAGS.part == "all":
         return found
-    parts = splits.split(len(found), tuple(_numbers("fractions")), FLAGS.seed)
+    fractions = tuple(_numbers("fractions"))
+    if len(fractions) != 3:
+        raise ValueError(
+            "--fractions takes three numbers, of train, validation and test; "
+            f"received {FLAGS.fractions}."
+        )
+    parts = splits.split(len(found), fractions, FLAGS.seed)
     return found.select(parts[["train", "validation", "test"].index(FLAGS.part)])
 
 
@@ -222,27 +250,61 @@ def versions() -> dict[str, str]:
     return found
 
 
+_OUT_OF_MEMORY = "error: the memory is not enough; make batches, images or the model smaller."
+
+
 @contextlib.contextmanager
 def one_line_errors() -> Iterator[None]:
-    """What a user can get wrong ends a binary with one line and exit code 1, no traceback."""
+    """What a user can get wrong ends a binary with one line and exit code 1, no traceback.
+
+    So does what happens to it: too little memory, and Ctrl-C, whose exit code is 130.
+    """
     try:
         yield
-    except (ValueError, TypeError, OSError) as error:
-        sys.exit(f"error: {error}")
+    except (ValueError, TypeError, OSError, flags.Error) as error:
+        sys.exit(f"error: {_in_one_line(error)}")
+    except MemoryError:
+        sys.exit(_OUT_OF_MEMORY)
+    except KeyboardInterrupt:
+        print("error: interrupted; what was begun is not kept.", file=sys.stderr)
+        sys.exit(130)
+    except Exception as error:
+        if type(error).__name__ == "ResourceExhaustedError":  # TensorFlow's, imported or not
+            sys.exit(_OUT_OF_MEMORY)
+        raise
 
 
-def run(main: Callable[[Sequence[str]], None]) -> None:
-    """Runs a binary: absl's flags, a quiet TensorFlow, one-line errors."""
+def _in_one_line(error: Exception) -> str:
+    lines = (line.strip() for line in str(error).splitlines())
+    return " ".join(line for line in lines if line) or type(error).__name__
+
+
+def _parse(arguments: Sequence[str]) -> list[str]:
+    with one_line_errors():
+        return FLAGS(arguments)
+
+
+def run(main: Callable[[Sequence[str]], None], takes_arguments: bool = False) -> None:
+    """Runs a binary: absl's flags, a quiet TensorFlow, one-line errors.
+
+    Args:
+        main: takes the name of the program and the arguments that are no flags.
+        takes_arguments: whether there may be such; or else they are refused, for most often one
+            is the rest of a flag (``--layers=pixels, conv1``).
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
     def guarded(arguments: Sequence[str]) -> None:
-        if FLAGS["verbosity"].using_default_value:
-            logging.set_verbosity(logging.WARNING)
+        logging.set_verbosity(logging.WARNING)  # the export's INFO is about TensorFlow itself
+        # To be told to end is an end like any other: nothing half written stays behind.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
         with one_line_errors():
+            if arguments[1:] and not takes_arguments:
+                raise ValueError(f"{arguments[1]!r} is not a flag; flags are --NAME=VALUE.")
             _start_tensorflow()
             main(arguments)
 
-    app.run(guarded)
+    app.run(guarded, flags_parser=_parse)
 
 
 def _start_tensorflow() -> None:

@@ -9,6 +9,7 @@ turn every failure into one line that names the image.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -139,18 +140,52 @@ def load_resized(
     >>> pixels.shape, original
     ((2, 2, 3), (4, 6))
     """
-    resized, original = load_tensor(source, size)
+    resized, original = _load_tensor(source, size)
     return resized.numpy(), original
 
 
-def load_tensor(
+def load_batch(
+    sources: Sequence[ImageSource | str], size: tuple[int, int]
+) -> tuple[tf.Tensor, list[tuple[int, int]], dict[int, ExampleError]]:
+    """Reads several images at the size that a classifier takes.
+
+    Files are decoded and resized in one compiled call, which may be made from many threads: the
+    work is done outside of Python's lock.
+
+    Args:
+        sources: files, the bytes of them, or ``(H, W, 3)`` uint8 RGB pixels.
+        size: ``(height, width)`` to squash the whole images to, in pixels.
+
+    Returns:
+        Of those that can be read ``(n, height, width, 3)`` float32 RGB, 0 to 255, and their own
+        ``(height, width)``, in order; what is wrong with the others, by their position.
+
+    >>> pixels, originals, errors = load_batch([np.zeros((4, 6, 3), np.uint8), b"text"], (2, 2))
+    >>> pixels.shape, originals, errors
+    (TensorShape([1, 2, 2, 3]), [(4, 6)], {1: ExampleError('image of 4 bytes: not an image (JPEG,
+    PNG, GIF, BMP or WebP).')})
+    """
+    if not any(isinstance(source, np.ndarray) for source in sources):
+        try:
+            data = tf.constant([_read(source) for source in sources], tf.string)
+            resized, originals = _decode_all(data, tf.constant(size, tf.int32))
+            return resized, [(height, width) for height, width in originals.numpy().tolist()], {}
+        except (ExampleError, tf.errors.InvalidArgumentError):
+            pass  # one by one, then, to see which it is
+    loaded, errors = [], {}
+    for position, source in enumerate(sources):
+        try:
+            loaded.append(_load_tensor(source, size))
+        except ExampleError as error:
+            errors[position] = error
+    with tf.device("CPU:0"):
+        resized = tf.reshape([pixels for pixels, _ in loaded], [-1, *size, 3])
+    return resized, [original for _, original in loaded], errors
+
+
+def _load_tensor(
     source: ImageSource | str, size: tuple[int, int]
 ) -> tuple[tf.Tensor, tuple[int, int]]:
-    """`load_resized` with a tensor in place of the array, which saves a copy.
-
-    One compiled call for decoding and resizing, which may be made from many threads: the work
-    is done outside of Python's lock.
-    """
     target = tf.constant(size, tf.int32)
     if isinstance(source, np.ndarray):
         pixels = _check_pixels(source)
@@ -178,6 +213,15 @@ def _decode_resized(data, size):
     with tf.device("CPU:0"):
         image = decode(data)
         return resize(image, size), tf.shape(image)[:2]
+
+
+@tf.function(input_signature=[tf.TensorSpec([None], tf.string), _SIZE])
+def _decode_all(data, size):
+    return tf.map_fn(
+        lambda each: _decode_resized(each, size),
+        data,
+        fn_output_signature=(tf.TensorSpec([None, None, 3], tf.float32), _SIZE),
+    )
 
 
 @tf.function(input_signature=[tf.TensorSpec([None, None, 3], tf.uint8), _SIZE])

@@ -109,6 +109,8 @@ def by_saved_model(path: str, class_name: str | None) -> Localize:
 def image_files(arguments: Sequence[str]) -> Iterator[Path]:
     """The images that these files and folders name; folders with all below them, sorted."""
     for argument in arguments:
+        if not argument:  # which would stand for the folder that one is in
+            raise ValueError("The name of an image is empty.")
         path = Path(argument)
         if path.is_dir():
             yield from (path / name for name in sorted(files_below(path)) if is_image(name))
@@ -147,8 +149,9 @@ def run(
             found = localize(pixels)
             write(json.dumps(_line(path, found, pixels.shape[:2])) + "\n")
             if work is not None:
-                # Numbered, for files of the same name may come from several folders.
-                name = f"{number:04d}_{path.stem}.jpg"
+                # Numbered, for files of the same name may come from several folders; and no
+                # longer than file systems take.
+                name = f"{number:04d}_{path.stem[:40]}.jpg"
                 files.write_bytes(work / name, pictures.encode_jpeg(_overlay(pixels, found)))
     return failed
 

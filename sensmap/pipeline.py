@@ -28,6 +28,9 @@ TRUTH, PREDICTION = "truth", "predicted"
 # Threads that decode; more than a few only take the network's cores away.
 _DECODERS = 4
 
+# An image to use: the example, the class id that is asked for, and its original size.
+Row = tuple[Example, int, tuple[int, int]]
+
 
 @dataclasses.dataclass
 class FeatureTable:
@@ -122,11 +125,10 @@ class Extractor:
             dataset, self.method.classifier.input_size, batch_size, class_ids_of, skipped
         )
         with tqdm(total=len(dataset), desc=description, unit="image", disable=None) as progress:
-            for batch in batches:
-                pixels = _stack([resized for _, _, resized, _ in batch])
-                wanted = np.array([class_id for _, class_id, _, _ in batch], np.int32)
+            for pixels, batch in batches:
+                wanted = np.array([class_id for _, class_id, _ in batch], np.int32)
                 parts.append(tuple(part.numpy() for part in self.compiled(pixels, wanted)))
-                rows += [table_row(example, size) for example, _, _, size in batch]
+                rows += [table_row(example, size) for example, _, size in batch]
                 progress.update(len(rows) + len(skipped) - progress.n)
         if not rows:
             first = ": ".join(skipped[0]) if skipped else "it is empty"
@@ -152,7 +154,7 @@ def read_batches(
     batch_size: int,
     class_id_of: Callable[[Example], int],
     skipped: list[tuple[str, str]],
-) -> Iterator[list[tuple[Example, int, tf.Tensor, tuple[int, int]]]]:
+) -> Iterator[tuple[tf.Tensor, list[Row]]]:
     """Reads a data set ahead of its use, in its order.
 
     Args:
@@ -163,43 +165,70 @@ def read_batches(
         skipped: gets (id, reason) for each example that cannot be used.
 
     Yields:
-        Lists of (example, class id, resized pixels ``(h, w, 3)`` float32, original size).
+        Pixels ``(n, height, width, 3)`` float32, 0 to 255, and of each image the example, its
+        class id, and its original size.
     """
-    waiting: collections.deque[tuple[Example, int, Future]] = collections.deque()
-    batch: list = []
+    parts: list[tf.Tensor] = []
+    rows: list[Row] = []
+    for pixels, found in _read_parts(dataset, input_size, batch_size, class_id_of, skipped):
+        parts.append(pixels)
+        rows += found
+        if len(rows) >= batch_size:
+            joined = _join(parts)
+            yield joined[:batch_size], rows[:batch_size]
+            parts, rows = [joined[batch_size:]], rows[batch_size:]
+    if rows:
+        yield _join(parts), rows
 
-    def finish() -> None:
-        example, class_id, future = waiting.popleft()
-        try:
-            resized, size = future.result()
-        except ExampleError as error:
-            skipped.append((example.id, str(error)))
-        else:
-            batch.append((example, class_id, resized, example.size or size))
+
+def _read_parts(
+    dataset: Dataset,
+    input_size: tuple[int, int],
+    batch_size: int,
+    class_id_of: Callable[[Example], int],
+    skipped: list[tuple[str, str]],
+) -> Iterator[tuple[tf.Tensor, list[Row]]]:
+    """`read_batches` in parts of half a batch or less, as they come from the decoders."""
+    waiting: collections.deque[tuple[list[tuple[Example, int]], Future]] = collections.deque()
+    chosen: list[tuple[Example, int]] = []
+
+    def submit() -> None:
+        sources = [example.image for example, _ in chosen]
+        waiting.append((chosen.copy(), decoders.submit(images.load_batch, sources, input_size)))
+        chosen.clear()
+
+    def finished() -> tuple[tf.Tensor, list[Row]]:
+        asked, future = waiting.popleft()
+        pixels, sizes, errors = future.result()
+        skipped.extend((asked[place][0].id, str(error)) for place, error in errors.items())
+        good = [each for place, each in enumerate(asked) if place not in errors]
+        return pixels, [
+            (example, class_id, example.size or size)
+            for (example, class_id), size in zip(good, sizes, strict=True)
+        ]
 
     with ThreadPoolExecutor(_DECODERS) as decoders:
         for position, example_id in enumerate(dataset.ids):
             try:
                 example = dataset[position]
-                class_id = class_id_of(example)
+                chosen.append((example, class_id_of(example)))
             except ExampleError as error:
                 skipped.append((example_id, str(error)))
-                continue
-            future = decoders.submit(images.load_tensor, example.image, input_size)
-            waiting.append((example, class_id, future))
+            if 2 * len(chosen) >= batch_size:
+                submit()
             # Two batches ahead: one to compute while the other is decoded.
-            if len(waiting) > 2 * batch_size:
-                finish()
-            if len(batch) == batch_size:
-                yield batch
-                batch = []
+            if sum(len(asked) for asked, _ in waiting) > 2 * batch_size:
+                yield finished()
+        if chosen:
+            submit()
         while waiting:
-            finish()
-            if len(batch) == batch_size:
-                yield batch
-                batch = []
-    if batch:
-        yield batch
+            yield finished()
+
+
+def _join(parts: list[tf.Tensor]) -> tf.Tensor:
+    # Where there is a GPU, the whole batch is moved to it at once.
+    with tf.device("CPU:0"):
+        return tf.concat(parts, axis=0)
 
 
 def sanity_check(
@@ -222,16 +251,9 @@ def sanity_check(
     def label_of(example: Example) -> int:
         return known[example.labels[0]] if example.labels else -1
 
-    for batch in read_batches(sample, classifier.input_size, batch_size, label_of, []):
-        pixels = _stack([resized for _, _, resized, _ in batch]).numpy()
-        check.update(classifier.class_scores(pixels), [label for _, label, _, _ in batch])
+    for pixels, batch in read_batches(sample, classifier.input_size, batch_size, label_of, []):
+        check.update(classifier.class_scores(pixels.numpy()), [label for _, label, _ in batch])
     return check
-
-
-def _stack(images_of_batch: list[tf.Tensor]) -> tf.Tensor:
-    # Where there is a GPU, the whole batch is moved to it at once.
-    with tf.device("CPU:0"):
-        return tf.stack(images_of_batch)
 
 
 def image_class(example: Example) -> int:

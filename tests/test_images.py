@@ -246,6 +246,13 @@ def test_resize_is_antialiased():
     assert images.resize(row, (1, 2)).numpy()[0, :, 0].tolist() == [50.0, 160.0]
 
 
+def test_resize_of_little_reduction_is_plain():
+    # Of 8 pixels to 7, by 1.14: the first is at 0.5 * 8/7 - 0.5 = 1/14 between the first two.
+    row = np.arange(0, 112, 14, np.uint8)[None, :, None].repeat(3, axis=2)
+    plain = images.resize(row, (1, 7)).numpy()[0, :, 0]
+    np.testing.assert_allclose(plain, [1 + 16 * n for n in range(7)], rtol=1e-6)
+
+
 def test_resize_keeps_range_and_squashes():
     white = np.full((2, 5, 7, 3), 255, np.uint8)
     resized = images.resize(white, (11, 3))
@@ -299,3 +306,25 @@ def test_decode_in_a_saved_model_by_the_session_path(tmp_path):
         )
     for data, pixels in zip(batch, served, strict=True):
         np.testing.assert_array_equal(pixels, images.load_resized(data, (8, 6))[0])
+
+
+def test_load_batch_is_load_resized_of_each(tmp_path):
+    path = tmp_path / "turned.jpg"
+    path.write_bytes(with_segment(encode(".jpg", photo(40, 60)), exif_segment(6, "<")))
+    sources = [path, encode(".png", photo(9, 7)), encode(".webp", photo(16, 24))]
+    pixels, originals, errors = images.load_batch(sources, (16, 24))
+    assert (originals, errors) == ([(60, 40), (9, 7), (16, 24)], {})
+    for source, resized in zip(sources, pixels.numpy(), strict=True):
+        np.testing.assert_array_equal(resized, images.load_resized(source, (16, 24))[0])
+
+
+@pytest.mark.parametrize(
+    "good", [[], [encode(".jpg", photo())], [photo(), encode(".png", photo())]]
+)
+def test_load_batch_names_what_cannot_be_read(good):
+    sources = [*good, b"text", "nowhere.jpg", np.zeros((2, 2), np.uint8)]
+    pixels, originals, errors = images.load_batch(sources, (8, 6))
+    assert pixels.shape == (len(good), 8, 6, 3)
+    assert originals == [(40, 60)] * len(good)
+    assert sorted(errors) == [len(good), len(good) + 1, len(good) + 2]
+    assert "nowhere.jpg: there is no such file" in str(errors[len(good) + 1])

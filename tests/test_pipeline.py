@@ -234,14 +234,16 @@ def test_batches_are_full_but_the_last_though_images_are_skipped(batch_size):
     skipped = []
     batches = list(read_batches(dataset(examples), (32, 32), batch_size, image_class, skipped))
     good = [i for i in range(11) if i % 3 != 1]
-    sizes = [len(batch) for batch in batches]
+    sizes = [len(rows) for _, rows in batches]
+    assert [len(pixels) for pixels, _ in batches] == sizes
     assert sum(sizes) == len(good)
     assert all(size == batch_size for size in sizes[:-1])
-    rows = [row for batch in batches for row in batch]
+    rows = [row for _, rows in batches for row in rows]
     assert [row[0].id for row in rows] == [f"image{i}" for i in good]
     assert [row[1] for row in rows] == [i % 10 for i in good]
-    for i, (_, _, resized, size) in zip(good, rows, strict=True):
-        assert resized.dtype == np.float32
+    together = np.concatenate([pixels for pixels, _ in batches])
+    assert together.dtype == np.float32
+    for i, resized, (_, _, size) in zip(good, together, rows, strict=True):
         np.testing.assert_array_equal(resized, images.load_resized(DIGITS[i].image, (32, 32))[0])
         assert size == (64, 64)
     assert [name for name, _ in skipped] == ["image1", "image4", "image7", "image10"]

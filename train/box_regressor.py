@@ -28,16 +28,18 @@ flags.DEFINE_bool(
 
 def run(_: Sequence[str]) -> None:
     shared.require("classifier", "dataset", "output")
+    if FLAGS.ready_made:
+        shared.refuse("the ready-made regressor is for quantiles", "features")
     from sensmap import files, ready_made
     from sensmap.localizer import Localizer, baselines
     from sensmap.localizers.linear import BoxRegressor
     from sensmap.pipeline import Extractor
 
-    classifier = shared.classifier()
-    data = shared.dataset()
-    accuracy = shared.report_sanity(classifier, data)
-    method = shared.map_method(classifier)
     with files.output_folder(FLAGS.output, FLAGS.overwrite) as work:
+        classifier = shared.classifier()
+        data = shared.dataset()
+        accuracy = shared.report_sanity(classifier, data)
+        method = shared.map_method(classifier)
         table = Extractor(method, FLAGS.features).extract(data, FLAGS.class_of, FLAGS.batch_size)
         shared.report_skipped(table)
         if FLAGS.ready_made:
@@ -48,7 +50,7 @@ def run(_: Sequence[str]) -> None:
             "data": shared.data_record(data, table),
             "penalty": regressor.penalty_,
             "fitted_on_boxes_of": 0 if FLAGS.ready_made else regressor.images_,
-            "baselines": {} if FLAGS.ready_made else baselines(table.truths),
+            "baselines": ready_made.baselines() if FLAGS.ready_made else baselines(table.truths),
             "sanity": accuracy,
             "configuration": shared.configuration(__name__),
             "versions": shared.versions(),

@@ -27,7 +27,7 @@ flags.DEFINE_string("preprocessing", None, "tf, torch, caffe or none; known for 
 flags.DEFINE_list("input_size", ["64", "64"], "height,width of the network's input")
 flags.DEFINE_integer("epochs", 8, "passes over the images", lower_bound=1)
 flags.DEFINE_integer("batch_size", 64, "images a step", lower_bound=1)
-flags.DEFINE_float("learning_rate", 2e-3, "of the first step; then a cosine decay")
+flags.DEFINE_float("learning_rate", 2e-3, "of the first step; then a cosine decay", lower_bound=0.0)
 
 
 def run(_: Sequence[str]) -> None:
@@ -42,6 +42,7 @@ def run(_: Sequence[str]) -> None:
         len(data.classes),
         FLAGS.preprocessing,
         FLAGS.weights,
+        FLAGS.seed,
     )
     with files.output_folder(FLAGS.output, FLAGS.overwrite) as work:
         classifier, history = training.train(

@@ -14,7 +14,10 @@ from sensmap import images
 from sensmap.classifiers import applications
 from sensmap.classifiers.classifier import Classifier
 from sensmap.classifiers.preprocessing import Preprocessing
-from sensmap.datasets import Dataset, ExampleError
+from sensmap.datasets import Dataset, Example, ExampleError
+
+# Images that are held as examples while they are decoded.
+_READ_AT_ONCE = 64
 
 
 def small_cnn(input_size: tuple[int, int], num_classes: int) -> keras.Model:
@@ -49,6 +52,7 @@ def architecture(
     num_classes: int,
     mode: str | None = None,
     weights: str | None = None,
+    seed: int = 0,
 ) -> tuple[keras.Model, Preprocessing]:
     """A model to train, and what its input is to be made with.
 
@@ -59,13 +63,19 @@ def architecture(
         mode: preprocessing by Keras's names; known for applications, ``"tf"`` for the small one.
         weights: for applications: ``"imagenet"`` for all layers but the last, a weights file, or
             None for random ones.
+        seed: of the random weights.
 
     Raises:
         ValueError: for an unknown name, or arguments that the architecture does not take.
     """
+    if num_classes < 2:
+        raise ValueError(f"A classifier needs two classes or more; received {num_classes}.")
     if name == "small_cnn":
         if weights is not None:
             raise ValueError(f"small_cnn starts from random weights; received {weights!r}.")
+        if min(input_size) < 16:
+            raise ValueError(f"small_cnn takes images of 16x16 or more; received {input_size}.")
+        keras.utils.set_random_seed(seed)
         return small_cnn(input_size, num_classes), Preprocessing.of(mode or "tf")
     application = applications.find(name)
     if application is None:
@@ -76,6 +86,7 @@ def architecture(
     own = applications.preprocessing(application)
     if mode is not None and Preprocessing.of(mode) != own:
         raise ValueError(f"{application} takes {own}; leave preprocessing out.")
+    keras.utils.set_random_seed(seed)
     backbone = applications.backbone(application, weights, input_size)
     outputs = keras.layers.Dense(num_classes, name="scores")(backbone.output)
     return keras.Model(backbone.input, outputs, name=application), own
@@ -103,7 +114,7 @@ def train(
         epochs: passes over the data.
         batch_size: images a step.
         learning_rate: of the first step.
-        seed: of the order of the images.
+        seed: of the order of the images, and of what is random inside the model.
 
     Returns:
         The classifier, and what happened: images, skipped ones and the accuracy by epoch.
@@ -177,29 +188,40 @@ def _read(
     dataset: Dataset, input_size: Sequence[int], skipped: list[tuple[str, str]]
 ) -> tuple[np.ndarray, np.ndarray]:
     """All images at the network's size, rounded to uint8 to be held in memory, and labels."""
-
     height, width = input_size
+    pixels = np.empty((len(dataset), height, width, 3), np.uint8)
+    labels: list[int] = []
 
-    def read(position: int):
+    def load(example: Example) -> np.ndarray | str:
         try:
-            example = dataset[position]
-            if not example.labels:
-                raise ExampleError("it has no label")
             resized, _ = images.load_resized(example.image, (height, width))
         except ExampleError as error:
-            skipped.append((dataset.ids[position], str(error)))
-            return None
-        return np.rint(resized).astype(np.uint8), example.labels[0]
+            return str(error)
+        return np.rint(resized).astype(np.uint8)
 
-    with ThreadPoolExecutor(2) as readers:
-        read_all = tqdm(
-            readers.map(read, range(len(dataset))),
-            total=len(dataset),
-            desc="Reading",
-            unit="image",
-            disable=None,
-        )
-        usable = [each for each in read_all if each is not None]
-    if not usable:
-        raise ValueError(f"No image of {dataset.name} could be used: {skipped[:1]}.")
-    return np.stack([pixels for pixels, _ in usable]), np.array([label for _, label in usable])
+    with (
+        ThreadPoolExecutor(2) as readers,
+        tqdm(total=len(dataset), desc="Reading", unit="image", disable=None) as progress,
+    ):
+        for start in range(0, len(dataset), _READ_AT_ONCE):
+            # Examples come from one thread, as a data set may expect; only decoding has several.
+            found = []
+            for position in range(start, min(start + _READ_AT_ONCE, len(dataset))):
+                try:
+                    example = dataset[position]
+                    if not example.labels:
+                        raise ExampleError("it has no label")
+                    found.append(example)
+                except ExampleError as error:
+                    skipped.append((dataset.ids[position], str(error)))
+            for example, loaded in zip(found, readers.map(load, found), strict=True):
+                if isinstance(loaded, str):
+                    skipped.append((example.id, loaded))
+                else:
+                    pixels[len(labels)] = loaded
+                    labels.append(example.labels[0])
+            progress.update(min(_READ_AT_ONCE, len(dataset) - start))
+    if not labels:
+        first = ": ".join(skipped[0]) if skipped else "it is empty"
+        raise ValueError(f"No image of {dataset.name} could be used ({first}).")
+    return pixels[: len(labels)], np.array(labels)
