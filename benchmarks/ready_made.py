@@ -1,6 +1,6 @@
 r"""Fits the ready-made regressor, and measures it on a classifier that was left out of its fit.
 
-    python -m benchmarks.ready_made [--write]
+  python -m benchmarks.ready_made [--write]
 
 Five folds over the images of `ilsvrc2012_val_1300`: coefficients fitted with one classifier's maps
 of four folds are applied to the other classifier's maps of the fifth, as they are and adapted by
@@ -9,93 +9,90 @@ that classifier's own unlabelled maps of the four; beside them the fit with its 
 images that have exactly one box.
 """
 
-from collections.abc import Sequence
-from pathlib import Path
+from __future__ import annotations
 
 import numpy as np
-from absl import app, flags
+from absl import flags
 
-FLAGS = flags.FLAGS
-flags.DEFINE_string("shared", str(Path(__file__).parents[2] / "shared"), "the real data")
-flags.DEFINE_bool("write", False, "write the coefficients into the package")
-flags.DEFINE_integer("seed", 0, "of the folds")
+from benchmarks import _common
+from sensmap import files, maps, ready_made, splits
+from sensmap.features import quantiles
+from sensmap.localizer import baselines
+from sensmap.localizers.linear import BoxRegressor
+from sensmap.maps import PIXELS
+from sensmap.metrics.corloc import CorLoc
+from sensmap.pipeline import Extractor
+from sensmap.report.tables import Column, number
 
-CLASSIFIERS = {
-    "SqueezeNet 1.1": ("squeezenet1_1_imagenet.keras", "torch"),
-    "MobileNetV2": ("mobilenet_v2_imagenet.keras", "tf"),
-}
+_WRITE = flags.DEFINE_bool("write", False, "Write the coefficients into the package.")
+_SEED = flags.DEFINE_integer("seed", 0, "Of the folds.")
+
+KINDS = ("pixels", "stride4", "stride8", "stride16")
+SETTINGS = (*((kind,) for kind in KINDS), KINDS[1:])
 
 
-def features_by_kind(classifier, data) -> tuple[dict[str, np.ndarray], list[np.ndarray]]:
-    """The features of the pixels' map and of one inner layer's for each stride."""
-    from sensmap import maps, ready_made
-    from sensmap.maps import _layers
-    from sensmap.pipeline import Extractor
-
-    inner = _layers.one_per_resolution(classifier.model, classifier.input_size)
-    method = maps.create("gradient", classifier, layers=("pixels", *inner))
-    shapes = method.compiled.get_concrete_function().structured_outputs.maps
+def features_by_kind(network, data) -> tuple[dict[str, np.ndarray], list[np.ndarray]]:
+    """The features of a classifier's maps for each of `KINDS`, and the true boxes."""
+    method = maps.create("gradient", network, layers=(PIXELS, "auto"))
+    found = method.compiled.get_concrete_function().structured_outputs.maps
     table = Extractor(method).extract(data)
     by_kind: dict[str, np.ndarray] = {}
-    for place, (layer, each) in enumerate(zip(method.layers, shapes, strict=True)):
-        stride = classifier.input_size[0] / each.shape[1]
+    for place, (layer, each) in enumerate(zip(method.layers, found, strict=True)):
+        stride = network.input_size[0] / each.shape[1]
         kind = ready_made.kind_of(layer, stride)
-        if kind != "pixels" and not 0.7 < stride / int(kind.removeprefix("stride")) < 1.4:
-            continue  # a stride without coefficients of its own
-        part = slice(place * 152, (place + 1) * 152)
-        by_kind[kind] = table.features[:, part]
+        # Strides of 2 and 32, which not every network has, take the nearest coefficients.
+        if kind == PIXELS or 0.7 < stride / int(kind.removeprefix("stride")) < 1.4:
+            part = slice(place * quantiles.SIZE, (place + 1) * quantiles.SIZE)
+            by_kind[kind] = table.features[:, part]
     return by_kind, table.truths
 
 
-def run(_: Sequence[str]) -> None:
-    from sensmap import classifiers, datasets, files, ready_made, splits
-    from sensmap.localizer import baselines
-    from sensmap.localizers.linear import BoxRegressor
-    from sensmap.metrics.corloc import CorLoc
-
-    shared = Path(FLAGS.shared)
-    root = shared / "data/ilsvrc2012_val_1300"
-    data = datasets.load("ilsvrc", str(root), "val")
+def main() -> None:
+    data = _common.ilsvrc()
     made = {}
-    for name, (file, mode) in CLASSIFIERS.items():
-        classifier = classifiers.load(
-            shared / "models" / file, mode, class_names=root / "LOC_synset_mapping.txt"
-        )
-        made[name], truths = features_by_kind(classifier, data)
-    kinds = [
-        kind
-        for kind in ("pixels", "stride4", "stride8", "stride16")
-        if all(kind in each for each in made.values())
+    for name in _common.CLASSIFIERS:
+        made[name], truths = features_by_kind(_common.classifier(name), data)
+    rows = [
+        measure(made, truths, name, setting) for setting in SETTINGS for name in _common.CLASSIFIERS
     ]
-    folds = splits.folds(len(data), 5, FLAGS.seed)
-    print(f"{'maps':<24}{'applied to':<16}{'own fit':>8}{'as it is':>10}{'adapted':>10}")
-    settings = [(kind,) for kind in kinds] + [tuple(kinds[1:]), ("stride8", "stride16")]
-    for setting in settings:
-        for name in CLASSIFIERS:
-            other = next(each for each in CLASSIFIERS if each != name)
-            scores = {"own": CorLoc(), "as it is": CorLoc(), "adapted": CorLoc()}
-            for train, test in folds:
-                boxes = [truths[i] for i in train]
-                own, foreign = (
-                    ready_made.average(
-                        [BoxRegressor().fit(made[each][kind][train], boxes) for kind in setting]
-                    )
-                    for each in (name, other)
-                )
-                design = np.concatenate([made[name][kind] for kind in setting], axis=1)
-                adapted = ready_made.adapt(foreign, design[train])
-                for key, each in zip(scores, (own, foreign, adapted), strict=True):
-                    scores[key].update(each.predict(design[test]), [truths[i] for i in test])
-            values = "".join(f"{each.result()['corloc']:>10.1f}" for each in scores.values())
-            print(f"{'+'.join(setting):<24}{name:<14}{values}", flush=True)
-    if FLAGS.write:
-        files.write_json(ready_made.FOLDER / "baselines.json", baselines(truths))
-        for kind in kinds:
+    _common.report(rows, COLUMNS, seed=_SEED.value)
+    if _WRITE.value:
+        for kind in KINDS:
             both = np.concatenate([each[kind] for each in made.values()])
             regressor = BoxRegressor().fit(both, truths * len(made))
             regressor.save(ready_made.FOLDER / f"{kind}.npz")
             print(f"{kind}: fitted on {regressor.images_} maps, penalty {regressor.penalty_:g}")
+        files.write_json(ready_made.FOLDER / "baselines.json", baselines(truths))
+
+
+def measure(made: dict, truths: list[np.ndarray], name: str, setting: tuple[str, ...]) -> dict:
+    """CorLoc on one classifier's maps of its own fit, and of the other classifier's."""
+    other = next(each for each in made if each != name)
+    design = np.concatenate([made[name][kind] for kind in setting], axis=1)
+    scores = {"own": CorLoc(), "as_it_is": CorLoc(), "adapted": CorLoc()}
+    for train, test in splits.folds(len(truths), 5, _SEED.value):
+        boxes = [truths[position] for position in train]
+        own, foreign = (
+            ready_made.average(
+                [BoxRegressor().fit(made[each][kind][train], boxes) for kind in setting]
+            )
+            for each in (name, other)
+        )
+        adapted = ready_made.adapt(foreign, design[train])
+        for score, each in zip(scores.values(), (own, foreign, adapted), strict=True):
+            score.update(each.predict(design[test]), [truths[position] for position in test])
+    found = {key: score.result()["corloc"] for key, score in scores.items()}
+    return {"maps": " + ".join(setting), "classifier": name, **found}
+
+
+COLUMNS = (
+    Column("Maps", lambda row: row["maps"], is_number=False),
+    Column("applied to", lambda row: row["classifier"], is_number=False),
+    Column("own fit", lambda row: number(row["own"])),
+    Column("as it is", lambda row: number(row["as_it_is"])),
+    Column("adapted", lambda row: number(row["adapted"])),
+)
 
 
 if __name__ == "__main__":
-    app.run(run)
+    _common.run(main)

@@ -66,7 +66,12 @@ def run(_: Sequence[str]) -> None:
             "rows": evaluation.score(predictions, table, data),
             "sanity": accuracy,
             "skipped": [{"id": name, "reason": reason} for name, reason in table.skipped],
-            "counts": {"images": len(table), "degenerate maps": table.degenerate},
+            "dropped": [{"id": name, "reason": reason} for name, reason in table.dropped],
+            "counts": {
+                "images": len(table),
+                "degenerate maps": table.degenerate,
+                "boxes left out": len(table.dropped),
+            },
             "seconds": {"maps": table.seconds},
             "data": shared.data_record(data, table),
             "configuration": shared.configuration(__name__),

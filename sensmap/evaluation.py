@@ -217,6 +217,7 @@ def predict_served(
     began = time.perf_counter()
     class_id_of = class_chooser(served, dataset, class_of)
     rows: list[tuple] = []
+    answers: list[tuple] = []
     skipped: list[tuple[str, str]] = []
 
     def localize(batch: list[tuple[Example, int]]) -> None:
@@ -242,7 +243,8 @@ def predict_served(
             # The pixels' box over the relative one is the size of the image.
             right, bottom = (pixels[0][2:] / boxes[0][2:]).round().astype(int)
             row = table_row(example, example.size or (int(bottom), int(right)))
-            rows.append((*row, ids[0], boxes[0], degenerate[0]))
+            rows.append(row)
+            answers.append((ids[0], boxes[0], degenerate[0]))
 
     batch: list[tuple[Example, int]] = []
     for position in tqdm(range(len(dataset)), desc="Served", unit="image", disable=None):
@@ -258,16 +260,6 @@ def predict_served(
         localize(batch)
     if not rows:
         raise ValueError(f"No image of {dataset.name} could be used ({skipped[:1]}).")
-    ids, labels, truths, sizes, class_ids, boxes, degenerate = zip(*rows, strict=True)
-    table = FeatureTable(
-        ids=list(ids),
-        features=np.zeros((len(ids), 0), np.float32),
-        class_ids=np.array(class_ids, np.int32),
-        labels=np.array(labels, np.int32),
-        truths=list(truths),
-        sizes=np.array(sizes, np.int32),
-        skipped=skipped,
-        degenerate=int(np.sum(degenerate)),
-        seconds=time.perf_counter() - began,
-    )
-    return table, np.stack(boxes)
+    class_ids, boxes, degenerate = (np.array(part) for part in zip(*answers, strict=True))
+    nothing = np.zeros((len(rows), 0), np.float32)
+    return FeatureTable.of(rows, nothing, class_ids, degenerate, skipped, began), boxes

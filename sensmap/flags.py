@@ -203,8 +203,8 @@ def report_sanity(of_classifier, data) -> dict[str, Any] | None:
         f"Classifier: top-1 {found['top1']:.1f}%, top-5 {found['top5']:.1f}% "
         f"on {found['images']} images of {data.name}."
     )
-    if check.warning():
-        warn(check.warning())
+    if warning := check.warning():
+        warn(warning)
     return found
 
 
@@ -214,6 +214,8 @@ def report_skipped(table) -> None:
         warn(f"skipped {name}: {reason}")
     if table.skipped:
         warn(f"skipped {len(table.skipped)} of {len(table.skipped) + len(table)} images")
+    for name, reason in table.dropped[:20]:
+        warn(f"left out of {name}: {reason}")
     if table.degenerate:
         warn(f"{table.degenerate} maps were NaN or zero and count as uniform")
 
@@ -261,6 +263,8 @@ def one_line_errors() -> Iterator[None]:
     """
     try:
         yield
+    except BrokenPipeError:  # who reads the output wants no more of it (`| head`)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (ValueError, TypeError, OSError, flags.Error) as error:
         sys.exit(f"error: {_in_one_line(error)}")
     except MemoryError:

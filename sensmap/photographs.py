@@ -147,7 +147,7 @@ def run(
                 failed.append((path, str(error)))
                 continue
             found = localize(pixels)
-            write(json.dumps(_line(path, found, pixels.shape[:2])) + "\n")
+            write(json.dumps(_line(path, found, pixels.shape[:2]), allow_nan=False) + "\n")
             if work is not None:
                 # Numbered, for files of the same name may come from several folders; and no
                 # longer than file systems take.

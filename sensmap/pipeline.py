@@ -9,7 +9,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
@@ -45,6 +45,8 @@ class FeatureTable:
         truths: for each image its ``(n, 4)`` boxes of that class (of any, without a class).
         sizes: ``(N, 2)`` int32, height and width of the original images.
         skipped: what could not be used, as (id, reason).
+        dropped: boxes that were left out of usable images (empty, inverted, outside), as
+            (id, reason).
         degenerate: how many maps said nothing (NaN or zero everywhere) and count as uniform.
         seconds: the time that the pass took.
     """
@@ -56,11 +58,41 @@ class FeatureTable:
     truths: list[np.ndarray]
     sizes: np.ndarray
     skipped: list[tuple[str, str]]
+    dropped: list[tuple[str, str]]
     degenerate: int
     seconds: float
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @classmethod
+    def of(
+        cls,
+        rows: Sequence[tuple],
+        features: np.ndarray,
+        class_ids: np.ndarray,
+        degenerate: np.ndarray,
+        skipped: list[tuple[str, str]],
+        began: float,
+    ) -> FeatureTable:
+        """Puts a table together from the `table_row` of each image and what a pass gave for it."""
+        ids, labels, truths, sizes, dropped = zip(*rows, strict=True)
+        return cls(
+            ids=list(ids),
+            features=features,
+            class_ids=np.asarray(class_ids, np.int32),
+            labels=np.array(labels, np.int32),
+            truths=list(truths),
+            sizes=np.array(sizes, np.int32),
+            skipped=skipped,
+            dropped=[
+                (name, reason)
+                for name, reasons in zip(ids, dropped, strict=True)
+                for reason in reasons
+            ],
+            degenerate=int(np.sum(degenerate)),
+            seconds=time.perf_counter() - began,
+        )
 
 
 class Extractor:
@@ -133,19 +165,8 @@ class Extractor:
         if not rows:
             first = ": ".join(skipped[0]) if skipped else "it is empty"
             raise ValueError(f"No image of {dataset.name} could be used ({first}).")
-        ids, labels, truths, sizes = zip(*rows, strict=True)
         table, class_ids, degenerate = (np.concatenate(part) for part in zip(*parts, strict=True))
-        return FeatureTable(
-            ids=list(ids),
-            features=table,
-            class_ids=class_ids,
-            labels=np.array(labels, np.int32),
-            truths=list(truths),
-            sizes=np.array(sizes, np.int32),
-            skipped=skipped,
-            degenerate=int(degenerate.sum()),
-            seconds=time.perf_counter() - began,
-        )
+        return FeatureTable.of(rows, table, class_ids, degenerate, skipped, began)
 
 
 def read_batches(
@@ -262,10 +283,10 @@ def image_class(example: Example) -> int:
 
 
 def table_row(example: Example, size: tuple[int, int]) -> tuple:
-    """What a `FeatureTable` holds of an example besides features: id, label, truths, size."""
+    """What a `FeatureTable` holds of an example: id, label, truths, size, boxes left out."""
     label = image_class(example)
     truth = example.boxes if label < 0 else example.boxes_of(label)
-    return example.id, label, truth, size
+    return example.id, label, truth, size, example.dropped
 
 
 def class_chooser(classifier, dataset: Dataset, class_of: str | int) -> Callable[[Example], int]:

@@ -2,27 +2,45 @@
 
 python drive_binary.py MODULE CASES.json ANSWERS.json
 
-What is answered for each case: how it ended (an exit code; a line, which Python would print
-before exit code 1; or a traceback), and what was written to standard error meanwhile.
+An argument ``limit=N`` is not for the binary: no file may grow beyond N bytes, as on a disk that
+is full. What is answered for each case: how it ended (an exit code; a line, which Python would
+print before exit code 1; or a traceback), and what was written to standard error meanwhile.
 """
 
 import contextlib
 import importlib
 import io
 import json
+import resource
 import sys
 import traceback
 from pathlib import Path
+
+
+@contextlib.contextmanager
+def file_size(limit):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    if limit is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def run(binary, arguments):
     from absl import flags
 
     flags.FLAGS.unparse_flags()
-    sys.argv = [binary.__name__, *arguments]
+    limits = [int(each.removeprefix("limit=")) for each in arguments if each.startswith("limit=")]
+    sys.argv = [binary.__name__, *(each for each in arguments if not each.startswith("limit="))]
     said = io.StringIO()
     try:
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(said):
+        with (
+            file_size(limits[0] if limits else None),
+            contextlib.redirect_stdout(io.StringIO()),
+            contextlib.redirect_stderr(said),
+        ):
             binary.main()
     except SystemExit as end:
         return {"end": end.code or 0, "stderr": said.getvalue()}

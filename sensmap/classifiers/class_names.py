@@ -35,7 +35,7 @@ def read(path: str | os.PathLike) -> tuple[str, ...]:
             names = Path(path).read_text("utf-8-sig").rstrip().splitlines()
         except FileNotFoundError:
             raise FileNotFoundError(f"{path}: there is no such file of class names.") from None
-        except UnicodeDecodeError:
+        except (IsADirectoryError, UnicodeDecodeError):
             raise ValueError(f"{path}: class names must be a text in UTF-8.") from None
     names = [name.strip() for name in names]
     if not names or not all(names):

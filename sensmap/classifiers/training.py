@@ -121,7 +121,7 @@ def train(
 
     Raises:
         ValueError: if the data set has fewer than two classes, or not as many as the model has
-            outputs, or no image could be used.
+            outputs, or no image could be used, or the training diverges.
     """
     if len(dataset.classes) < 2:
         raise ValueError(
@@ -156,6 +156,11 @@ def train(
 
         follow = keras.callbacks.LambdaCallback(on_train_batch_end=step, on_epoch_end=epoch)
         model.fit(batches, epochs=epochs, verbose=0, callbacks=[follow])
+    if not all(np.isfinite(weight).all() for weight in model.get_weights()):
+        raise ValueError(
+            "The training diverged: weights became NaN or infinite; take a smaller learning rate "
+            f"than {learning_rate:g}."
+        )
     classifier = Classifier(
         model, preprocessing, class_names=dataset.classes, source=f"{model.name} on {dataset.name}"
     )

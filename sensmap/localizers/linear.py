@@ -145,6 +145,8 @@ class BoxRegressor(RegressorMixin, BaseEstimator):
             shapes = [getattr(regressor, name).shape for name in _ARRAYS]
             if shapes != [(count,), (count,), (4, count), (4,)]:
                 raise ValueError(f"its arrays have the shapes {shapes}")
+            if not all(np.isfinite(getattr(regressor, name)).all() for name in _ARRAYS):
+                raise ValueError("its arrays hold NaN or infinity")
         except Exception as error:  # NumPy's readers raise many kinds on a damaged file
             raise ValueError(f"{path} is not a box regressor, or is damaged: {error}") from error
         return regressor

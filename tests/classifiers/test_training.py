@@ -1,0 +1,178 @@
+"""Training on image labels alone."""
+
+import threading
+
+import keras
+import numpy as np
+import pytest
+
+from sensmap.classifiers import Preprocessing, training
+from sensmap.datasets import Dataset, Example, ExampleError
+
+RED, GREEN = (200, 30, 30), (30, 200, 30)
+
+
+def coloured(count=48, size=20):
+    """Red images of the class 0 and green ones of the class 1, with noise."""
+    random = np.random.default_rng(0)
+
+    def read(position):
+        colour = (RED, GREEN)[position % 2]
+        pixels = np.array(colour) + random.integers(-30, 31, (size, size, 3))
+        return Example(id=ids[position], image=pixels.astype(np.uint8), labels=(position % 2,))
+
+    ids = [f"image{position}" for position in range(count)]
+    return Dataset("coloured", ["red", "green"], ids, read)
+
+
+def listed(examples, classes=("red", "green")):
+    """A data set of these examples; what is an exception is raised when it is read."""
+
+    def read(position):
+        if isinstance(examples[position], Exception):
+            raise examples[position]
+        return examples[position]
+
+    ids = [getattr(example, "id", f"unread{i}") for i, example in enumerate(examples)]
+    return Dataset("listed", classes, ids, read)
+
+
+def train(dataset, seed=0, **options):
+    model, preprocessing = training.architecture("small_cnn", (16, 16), 2, seed=seed)
+    settings = {"epochs": 3, "batch_size": 16, "learning_rate": 5e-3, **options}
+    return training.train(model, dataset, preprocessing, seed=seed, **settings)
+
+
+def test_it_learns_what_colour_tells():
+    classifier, history = train(coloured(), epochs=8)
+    assert history["accuracy"][-1] > 0.95
+    plain = np.stack([np.full((16, 16, 3), colour, np.uint8) for colour in (RED, GREEN)])
+    assert classifier.class_scores(plain).argmax(axis=1).tolist() == [0, 1]
+    assert classifier.class_names == ("red", "green")
+    assert classifier.preprocessing == Preprocessing.of("tf")
+    assert classifier.source == "small_cnn on coloured"
+
+
+def test_history_is_by_epoch():
+    _, history = train(coloured(), epochs=2)
+    assert history["images"] == 48
+    assert history["skipped"] == []
+    assert len(history["accuracy"]) == len(history["loss"]) == 2
+
+
+def test_the_same_seed_gives_the_same_weights():
+    first, again, other = (train(coloured(), seed=seed)[0] for seed in (4, 4, 5))
+    assert first.fingerprint == again.fingerprint
+    assert first.fingerprint != other.fingerprint
+
+
+def test_what_cannot_be_used_is_named():
+    good = [coloured()[position] for position in range(4)]
+    examples = [
+        good[0],
+        ExampleError("its XML is broken"),
+        good[1],
+        Example(id="unlabelled", image=good[0].image),
+        Example(id="text", image=b"hello", labels=(1,)),
+        *good[2:],
+    ]
+    _, history = train(listed(examples), epochs=1)
+    assert history["images"] == 4
+    assert dict(history["skipped"]) == {
+        "unread1": "its XML is broken",
+        "unlabelled": "it has no label",
+        "text": "image of 5 bytes: not an image (JPEG, PNG, GIF, BMP or WebP).",
+    }
+
+
+def test_labels_stay_with_their_images_across_chunks(monkeypatch):
+    monkeypatch.setattr(training, "_READ_AT_ONCE", 3)
+    examples = [coloured()[position] for position in range(8)]
+    examples[4] = Example(id="text", image=b"hello", labels=(0,))
+    pixels, labels = training._read(listed(examples), (16, 16), [])
+    assert labels.tolist() == [0, 1, 0, 1, 1, 0, 1]
+    # Red has more red than green.
+    assert (pixels[..., 0].mean(axis=(1, 2)) > 128).tolist() == [not label for label in labels]
+
+
+def test_examples_are_read_by_one_thread_in_order():
+    dataset, seen = coloured(10), []
+
+    def read(position):
+        seen.append((position, threading.get_ident()))
+        return dataset[position]
+
+    training._read(Dataset("watched", ["red", "green"], dataset.ids, read), (16, 16), [])
+    assert seen == [(position, threading.get_ident()) for position in range(10)]
+
+
+@pytest.mark.parametrize(
+    ("dataset", "message"),
+    [
+        (listed([], classes=("red",)), "listed has 1 classes; a classifier needs two or more"),
+        (listed([], classes=("a", "b", "c")), "model has 2 outputs for 3 classes"),
+        (listed([]), r"No image of listed could be used \(it is empty\)"),
+        (listed([ExampleError("broken")]), r"could be used \(unread0: broken\)"),
+    ],
+)
+def test_data_sets_that_are_refused(dataset, message):
+    with pytest.raises(ValueError, match=message):
+        train(dataset)
+
+
+def test_a_training_that_diverges_is_refused():
+    with pytest.raises(ValueError, match=r"diverged: weights became NaN .* smaller learning rate"):
+        train(coloured(), learning_rate=float("nan"))
+
+
+# --- Architectures ---
+
+
+def test_small_cnn():
+    model, preprocessing = training.architecture("small_cnn", (24, 32), 3)
+    assert (model.input_shape, model.output_shape) == ((None, 24, 32, 3), (None, 3))
+    assert preprocessing == Preprocessing.of("tf")
+    assert model.layers[-1].activation is keras.activations.linear
+
+
+def test_the_preprocessing_of_the_small_one_can_be_chosen():
+    _, preprocessing = training.architecture("small_cnn", (16, 16), 2, mode="torch")
+    assert preprocessing == Preprocessing.of("torch")
+
+
+def test_the_seed_decides_about_the_first_weights():
+    def weights(seed):
+        model, _ = training.architecture("small_cnn", (16, 16), 2, seed=seed)
+        return np.concatenate([np.ravel(weight) for weight in model.get_weights()])
+
+    assert weights(3).tobytes() == weights(3).tobytes()
+    assert weights(3).tobytes() != weights(4).tobytes()
+
+
+def test_an_application():
+    model, preprocessing = training.architecture("mobilenet", (32, 32), 5)
+    assert model.output_shape == (None, 5)
+    assert preprocessing == Preprocessing.of("tf")
+    assert model.layers[-1].activation is keras.activations.linear
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("nope", (32, 32), 2), "no architecture 'nope'; choose small_cnn or one of"),
+        (("small_cnn", (15, 64), 2), r"16x16 or more; received \(15, 64\)"),
+        (("small_cnn", (32, 32), 1), "needs two classes or more; received 1"),
+        (("small_cnn", (32, 32), 2, "nope"), "no preprocessing mode 'nope'"),
+        (("small_cnn", (32, 32), 2, None, "imagenet"), "starts from random weights"),
+        (("MobileNetV2", (32, 32), 2, "torch"), "leave preprocessing out"),
+        (("MobileNetV2", (8, 8), 2), "at least 32x32"),
+    ],
+)
+def test_what_is_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        training.architecture(*arguments)
+
+
+def test_a_missing_file_of_weights(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no such file of weights"):
+        training.architecture("MobileNetV2", (32, 32), 2, weights=str(tmp_path / "none.h5"))

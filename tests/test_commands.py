@@ -1,0 +1,387 @@
+"""The commands as a user types them, from training to a served model; and what users get wrong."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from sensmap import boxes as box_geometry
+from sensmap import datasets, files, images
+
+ROOT = Path(__file__).resolve().parents[1]
+FIT = ("--dataset=digits", "--split=fit", "--dataset_option=count=200", "--part=all")
+TEST = ("--dataset=digits", "--split=test", "--dataset_option=count=40", "--part=all")
+
+
+def start(module, *arguments):
+    return subprocess.Popen(
+        [sys.executable, "-m", module, *map(str, arguments)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finish(process):
+    out, said = process.communicate()
+    assert process.returncode == 0, said
+    return out, said
+
+
+def command(module, *arguments):
+    return finish(start(module, *arguments))
+
+
+def write_png(path, pixels):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(tf.io.encode_png(pixels).numpy())
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A folder in which a classifier was trained, a localizer fitted, and both exported."""
+    folder = tmp_path_factory.mktemp("runs") / "two words"
+    command(
+        "train.classifier",
+        *("--dataset=digits", "--split=train", "--dataset_option=count=400", "--epochs=1"),
+        *("--input_size=32,32", "--seed=3", f"--output={folder / 'classifier'}"),
+    )
+    by = f"--classifier={folder / 'classifier'}"
+    out, _ = command("train.box_regressor", by, *FIT, f"--output={folder / 'localizer'}")
+    assert "fitted on 200 images, 152 features of pixels" in out
+    localizer = f"--localizer={folder / 'localizer'}"
+    command("train.export_saved_model", by, localizer, f"--output={folder / 'served'}")
+    return folder
+
+
+# --- From training to a served model ---
+
+
+def test_what_training_writes(made):
+    record = files.read_json(made / "classifier" / "training.json")
+    assert set(record) >= {"configuration", "versions", "images", "skipped", "accuracy", "loss"}
+    assert record["configuration"]["seed"] == 3
+    assert record["configuration"]["dataset_option"] == ["count=400"]
+    assert record["versions"]["tensorflow"] == tf.__version__
+    fitted = files.read_json(made / "localizer" / "config.json")
+    assert fitted["fitted_on_boxes_of"] == fitted["data"]["images"] == 200
+    assert set(fitted["baselines"]) == {"centred_box", "mean_box"}
+    assert fitted["configuration"]["layers"] == ["pixels"]
+    served = files.read_json(made / "served/sensmap/1/assets.extra/sensmap.json")
+    assert served["classifier"] == fitted["classifier"]
+    assert (made / "served" / "models.config").is_file()
+
+
+def lines_of(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_evaluations_agree(made, tmp_path):
+    by = f"--classifier={made / 'classifier'}"
+    ways = {
+        "localizer": (by, f"--localizer={made / 'localizer'}"),
+        "saved_model": (f"--saved_model={made / 'served' / 'sensmap'}",),
+        "folds": (by, "--folds=3", "--layers=auto"),
+    }
+    begun = {  # all at once
+        way: start("eval.localization", *arguments, *TEST, f"--output={tmp_path / 'new' / way}")
+        for way, arguments in ways.items()
+    }
+    lines = {}
+    for way, process in begun.items():
+        out, _ = finish(process)
+        output = tmp_path / "new" / way
+        assert "Constant centre box" in out
+        assert str(output / "report.html") in out
+        names = {"result.json", "table.md", "boxes.jsonl", "boxes.png", "report.html"}
+        assert {path.name for path in output.iterdir()} == names
+        result = files.read_json(output / "result.json")
+        assert set(result) >= {"rows", "sanity", "skipped", "counts", "configuration", "versions"}
+        rows = result["rows"]
+        assert [row["method"] for row in rows[:2]] == ["Constant centre box", "Mean training box"]
+        assert [row["images"] for row in rows] == [40, 40, 40]
+        lines[way] = lines_of(output / "boxes.jsonl")
+        assert [line["id"] for line in lines[way]] == result["data"]["ids"]
+        # The score is that of these boxes.
+        found = 100 * np.mean([line["iou"] >= 0.5 for line in lines[way]])
+        assert rows[-1]["corloc"] == pytest.approx(found)
+    assert len(list(tmp_path.glob("**/.*"))) == 0
+    assert lines["folds"] != lines["localizer"]
+    for left, right in zip(lines["localizer"], lines["saved_model"], strict=True):
+        assert (left["id"], left["class_id"]) == (right["id"], right["class_id"])
+        np.testing.assert_allclose(left["box"], right["box"], atol=1e-4)
+        np.testing.assert_allclose(left["box_pixels"], right["box_pixels"], atol=0.02)
+
+
+def test_photographs(made, tmp_path):
+    digits = datasets.load("digits", split="test", count=2)
+    paths = [tmp_path / "ein Bild.png", tmp_path / "été" / "b.png"]
+    write_png(paths[0], digits[0].image)
+    write_png(paths[1], np.tile(digits[1].image, (1, 2, 1)))
+    ways = {
+        "localizer": (f"--classifier={made / 'classifier'}", f"--localizer={made / 'localizer'}"),
+        "saved_model": (f"--saved_model={made / 'served' / 'sensmap'}",),
+    }
+    begun = {
+        way: start("sensmap", *paths, *by, f"--overlays={tmp_path / way}", "--class=7")
+        for way, by in ways.items()
+    }
+    found = {}
+    for way, process in begun.items():
+        out, said = finish(process)
+        assert said == ""
+        found[way] = [json.loads(line) for line in out.splitlines()]
+        overlays = sorted(path.name for path in (tmp_path / way).iterdir())
+        assert overlays == ["0000_ein Bild.jpg", "0001_b.jpg"]
+        assert images.load(tmp_path / way / "0001_b.jpg").shape == (64, 128, 3)
+        assert [line["file"] for line in found[way]] == list(map(str, paths))
+        assert [line["class"] for line in found[way]] == ["7", "7"]
+        assert [line["size"]["width"] for line in found[way]] == [64, 128]
+    by_library, by_export = ([line["box"] for line in lines] for lines in found.values())
+    assert box_geometry.is_valid(np.array(by_library)).all()
+    np.testing.assert_allclose(by_library, by_export, atol=1e-4)
+
+
+# --- What users get wrong ---
+
+CLASSIFIER = "--classifier={made}/classifier"
+LOCALIZER = "--localizer={made}/localizer"
+SERVED = "--saved_model={made}/served/sensmap"
+FEW = ("--dataset=digits", "--split=fit", "--dataset_option=count=8", "--part=all")
+FEW_NEW = ("--dataset=digits", "--split=test", "--dataset_option=count=8", "--part=all")
+OUT = "--output={place}/out"
+
+BAD = {
+    "train.classifier": {
+        "no data set": ([OUT], "--dataset is needed"),
+        "no output": (["--dataset=digits"], "--output is needed"),
+        "number": ([*FEW, OUT, "--epochs=x"], "flag --epochs=x"),
+        "learning rate": ([*FEW, OUT, "--learning_rate=-1"], "flag --learning_rate=-1"),
+        "divergence": ([*FEW, OUT, "--epochs=1", "--learning_rate=nan"], "training diverged"),
+        "architecture": ([*FEW, OUT, "--architecture=nope"], "no architecture 'nope'"),
+        "input size": ([*FEW, OUT, "--input_size=10"], "must be height,width"),
+        "too small": ([*FEW, OUT, "--input_size=4,4"], "images of 16x16 or more"),
+        "no labels": (
+            ["--dataset=image_folder", "--root={place}/pictures", OUT],
+            "two classes or more; received 0",
+        ),
+        "full disk": (["limit=20000", *FEW, OUT, "--epochs=1"], "File too large"),
+    },
+    "train.box_regressor": {
+        "no classifier": ([*FEW, OUT], "--classifier is needed"),
+        "missing classifier": (["--classifier={place}/nope", *FEW, OUT], "There is no classifier"),
+        "missing preprocessing": (
+            ["--classifier={place}/five.keras", *FEW, OUT],
+            "What preprocessing was",
+        ),
+        "two preprocessings": (
+            [CLASSIFIER, "--preprocessing=tf", "--mean=1", "--scale=1", *FEW, OUT],
+            "either --preprocessing, or both",
+        ),
+        "no model": (
+            ["--classifier={place}/text.keras", "--preprocessing=tf", *FEW, OUT],
+            "cannot be read as a Keras model",
+        ),
+        "several outputs": (
+            ["--classifier={place}/two.keras", "--preprocessing=tf", *FEW, OUT],
+            "has several outputs",
+        ),
+        "regression model": (
+            ["--classifier={place}/regression.keras", "--preprocessing=tf", *FEW, OUT],
+            "at least two classes",
+        ),
+        "NaN weights": (
+            ["--classifier={place}/nan.keras", "--preprocessing=tf", *FEW, OUT],
+            "NaN or infinite outputs",
+        ),
+        "other classes": (
+            ["--classifier={place}/five.keras", "--preprocessing=tf", *FEW, OUT],
+            "classifier has 5 classes without names, the data set has 10",
+        ),
+        "data set": ([CLASSIFIER, "--dataset=nope", OUT], "no 'nope' among the datasets"),
+        "root": (
+            [CLASSIFIER, "--dataset=voc", "--root={place}/nope", OUT],
+            "voc: there is no .*/nope",
+        ),
+        "option": ([CLASSIFIER, *FEW, "--dataset_option=nonsense=1", OUT], "no option 'nonsense'"),
+        "labels": (
+            [CLASSIFIER, "--dataset=csv", "--root={place}/cats.csv", "--part=all", OUT],
+            "knows no class of the data set",
+        ),
+        "one image": (
+            [CLASSIFIER, "--dataset=csv", "--root={place}/seven.csv", "--part=all", OUT],
+            "needs two images with one box each",
+        ),
+        "layer": ([CLASSIFIER, *FEW, "--layers=nope", OUT], "no layer 'nope'; near it"),
+        "class id": ([CLASSIFIER, *FEW, "--class_of=10", OUT], "There is no class 10"),
+        "fractions": (
+            [CLASSIFIER, *FEW, "--part=train", "--fractions=0.5,0.5", OUT],
+            "takes three numbers",
+        ),
+        "seed": ([CLASSIFIER, *FEW, "--seed=-1", OUT], "flag --seed=-1"),
+        "unknown flag": ([CLASSIFIER, *FEW, "--lyers=auto", OUT], "lyers"),
+        "argument": ([CLASSIFIER, *FEW, "auto", OUT], "'auto' is not a flag"),
+        "output exists": ([CLASSIFIER, *FEW, "--output={place}/pictures"], "is not empty"),
+        "output is a file": ([CLASSIFIER, *FEW, "--output={place}/cats.csv"], "a file is in"),
+        "few to adapt": ([CLASSIFIER, *FEW, "--ready_made", OUT], "takes 30 images; received 8"),
+        "ready-made": (
+            [CLASSIFIER, *FEW, "--ready_made", "--features=pooled", OUT],
+            "--features must be left out",
+        ),
+        "full disk": (["limit=4000", CLASSIFIER, *FEW, OUT], "File too large"),
+    },
+    "eval.localization": {
+        "nothing to measure": ([CLASSIFIER, *FEW, OUT], "Give one of"),
+        "two to measure": ([CLASSIFIER, LOCALIZER, "--folds=3", *FEW, OUT], "Give one of"),
+        "layers twice": ([CLASSIFIER, LOCALIZER, "--layers=auto", *FEW, OUT], "--layers must be"),
+        "classifier twice": ([CLASSIFIER, SERVED, *FEW, OUT], "--classifier must be left out"),
+        "fitted on": ([CLASSIFIER, LOCALIZER, *FEW, OUT], "8 of the 8 images were used to fit"),
+        "fitted on, served": ([SERVED, *FEW, OUT], "8 of the 8 images were used to fit"),
+        "folds": ([CLASSIFIER, "--folds=9", *FEW, OUT], "received 9 folds for 8 examples"),
+        "no localizer": ([CLASSIFIER, "--localizer={place}", *FEW, OUT], "There is no localizer"),
+        "no export": (["--saved_model={place}", *FEW, OUT], "There is no SavedModel"),
+        "damaged regressor": (
+            [CLASSIFIER, "--localizer={place}/damaged", *FEW_NEW, OUT],
+            "is not a box regressor, or is damaged",
+        ),
+        "class": ([SERVED, "--class_of=zebra", *FEW_NEW, OUT], "no class 'zebra'"),
+        "full disk": (["limit=2000", SERVED, *FEW_NEW, OUT], "File too large"),
+    },
+    "train.export_saved_model": {
+        "no localizer": ([CLASSIFIER, OUT], "--localizer is needed"),
+        "top k": ([CLASSIFIER, LOCALIZER, "--top_k=11", OUT], "1 to 10 classes"),
+        "name": ([CLASSIFIER, LOCALIZER, "--name=a/b", OUT], "received 'a/b'"),
+        "version exists": ([CLASSIFIER, LOCALIZER, "--output={made}/served"], "is not empty"),
+        "full disk": (["limit=4000", CLASSIFIER, LOCALIZER, OUT], "File too large"),
+    },
+    "sensmap.__main__": {
+        "no picture": ([CLASSIFIER], "Name images or folders"),
+        "no classifier": (["{place}/pictures/a.png"], "--classifier is needed"),
+        "an empty name": (["", CLASSIFIER], "name of an image is empty"),
+        "an empty folder": (["{place}/empty", CLASSIFIER], "no image in .*/empty"),
+        "missing": (["{place}/nope.jpg", CLASSIFIER], "1 of 1 images could not be used"),
+        "broken": (["{place}/pictures", CLASSIFIER], "2 of 3 images could not be used"),
+        "class": (["{place}/pictures/a.png", CLASSIFIER, "--class=10"], "There is no class 10"),
+        "layers twice": (
+            ["{place}/pictures/a.png", CLASSIFIER, LOCALIZER, "--layers=auto"],
+            "--layers must be left out",
+        ),
+        "classifier twice": (
+            ["{place}/pictures/a.png", CLASSIFIER, SERVED],
+            "--classifier must be left out",
+        ),
+        "overlays exist": (
+            ["{place}/pictures/a.png", CLASSIFIER, "--overlays={place}/pictures"],
+            "is not empty",
+        ),
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def place(made, tmp_path_factory):
+    """A folder of what is not as it should be."""
+    folder = tmp_path_factory.mktemp("bad")
+    (folder / "empty").mkdir()
+    write_png(folder / "pictures" / "a.png", np.zeros((9, 9, 3), np.uint8))
+    (folder / "pictures" / "b.jpg").write_bytes(b"")
+    (folder / "pictures" / "c.jpg").write_text("no image")
+    (folder / "cats.csv").write_text("pictures/a.png,0,0,5,5,cat\n")
+    (folder / "seven.csv").write_text("pictures/a.png,0,0,5,5,7\n")
+    (folder / "text.keras").write_text("no model")
+    inputs = keras.Input((8, 8, 3))
+    flat = keras.layers.Flatten()(inputs)
+    ends = {"five": [5], "two": [5, 3], "regression": [1], "nan": [10]}
+    for name, widths in ends.items():
+        outputs = [keras.layers.Dense(width)(flat) for width in widths]
+        model = keras.Model(inputs, outputs if len(outputs) > 1 else outputs[0])
+        if name == "nan":
+            model.layers[-1].bias.assign(np.full(10, np.nan))
+        model.save(folder / f"{name}.keras")
+    (folder / "damaged").mkdir()
+    for path in (made / "localizer").iterdir():
+        data = path.read_bytes()
+        kept = data[: len(data) // 2] if path.suffix == ".npz" else data
+        (folder / "damaged" / path.name).write_bytes(kept)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def ends(made, place, tmp_path_factory):
+    """How each case of a binary ended, and the files it left; all of a binary in one process."""
+    known = {}
+
+    def of(module):
+        if module not in known:
+            known[module] = drive(module, made, place, tmp_path_factory.mktemp("driven"))
+        return known[module]
+
+    return of
+
+
+def drive(module, made, place, work):
+    cases = [
+        [argument.format(made=made, place=place) for argument in arguments]
+        for arguments, _ in BAD[module].values()
+    ]
+    before = sorted(place.rglob("*"))
+    (work / "cases.json").write_text(json.dumps(cases))
+    driver = Path(__file__).with_name("drive_binary.py")
+    arguments = [driver, module, work / "cases.json", work / "answers.json"]
+    subprocess.run([sys.executable, *arguments], cwd=work, check=True)
+    answers = json.loads((work / "answers.json").read_text())
+    left = sorted(path for path in set(place.rglob("*")) - set(before) if path.is_file())
+    return dict(zip(BAD[module], answers, strict=True)), left
+
+
+@pytest.mark.parametrize(
+    ("module", "case"), [(module, case) for module, cases in BAD.items() for case in cases]
+)
+def test_one_clear_line(ends, module, case):
+    end = ends(module)[0][case]["end"]
+    # A text at the exit is what Python prints to standard error before it exits with 1.
+    assert isinstance(end, str), ends(module)[0][case]
+    assert end.startswith("error: "), end
+    assert "\n" not in end
+    assert re.search(BAD[module][case][1], end), end
+
+
+@pytest.mark.parametrize("module", BAD)
+def test_nothing_is_left_of_a_run_that_failed(ends, module):
+    assert ends(module)[1] == []
+
+
+def test_broken_pictures_are_named(ends):
+    said = ends("sensmap.__main__")[0]["broken"]["stderr"].splitlines()
+    assert [line.partition("pictures/")[2] for line in said] == [
+        "b.jpg: the file is empty.",
+        "c.jpg: not an image (JPEG, PNG, GIF, BMP or WebP).",
+    ]
+
+
+def test_ctrl_c(tmp_path):
+    process = start(
+        "train.classifier",
+        *("--dataset=digits", "--dataset_option=count=200", "--epochs=100000"),
+        *("--input_size=16,16", f"--output={tmp_path / 'out'}"),
+    )
+    try:
+        while not list(tmp_path.iterdir()) and process.poll() is None:  # until it begins to write
+            time.sleep(0.1)
+        os.kill(process.pid, signal.SIGINT)
+        _, said = process.communicate()
+    finally:
+        process.kill()
+    assert process.returncode == 130, said
+    assert said == "error: interrupted; what was begun is not kept.\n"
+    assert not list(tmp_path.iterdir())
