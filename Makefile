@@ -12,7 +12,7 @@ PIP_INSTALL := $(VENV)/bin/python -m pip install --disable-pip-version-check $(i
 
 RUN := $(VENV)/bin/python -m
 DIGITS := --classifier=runs/demo/classifier --dataset=digits
-FIT := $(DIGITS) --split=fit --part=all --dataset_option=count=5000
+FIT := $(DIGITS) --split=fit --part=all --dataset_option=count=6000
 
 .DEFAULT_GOAL := help
 .PHONY: help install test demo lint format clean
@@ -30,9 +30,7 @@ demo: install  ## the main job on embedded images: train, measure, export, local
 	@rm -rf runs/demo
 	$(RUN) train.classifier --dataset=digits --split=train --dataset_option=count=16000 --epochs=6 \
 		--output=runs/demo/classifier
-	$(RUN) train.box_regressor $(FIT) --features=pooled \
-		--output=runs/demo/pooled
-	$(RUN) train.box_regressor $(FIT) --output=runs/demo/quantiles
+	$(RUN) train.box_regressor $(FIT) --reduction=l2 --output=runs/demo/pixels
 	$(RUN) train.box_regressor $(FIT) --layers=auto --reduction=activation \
 		--output=runs/demo/layers
 	$(RUN) train.export_saved_model --classifier=runs/demo/classifier \
@@ -40,7 +38,7 @@ demo: install  ## the main job on embedded images: train, measure, export, local
 	$(RUN) eval.localization --saved_model=runs/demo/serving/sensmap --dataset=digits \
 		--split=test --part=all --output=runs/demo/served
 	$(RUN) eval.localization $(DIGITS) --split=test --part=all \
-		--localizer=runs/demo/pooled,runs/demo/quantiles,runs/demo/layers \
+		--localizer=runs/demo/pixels,runs/demo/layers \
 		--output=runs/demo/evaluation
 # ---------------------------------------------------------------------------------------------
 

@@ -117,7 +117,8 @@ class Localizer:
         """What to call it in a table."""
         options = self.method.config
         places = ", ".join(options["layers"])
-        return f"Linear regression, {self.regressor.features} of {options['name']} ({places})"
+        how = f"{options['name']}, {options['reduction']}: {places}"
+        return f"Linear regression, {self.regressor.features} ({how})"
 
     def save(self, folder: str | Path, overwrite: bool = False) -> None:
         """Writes the regressor and all that must not differ when it is used; not the classifier.
