@@ -4,7 +4,32 @@ A module ``sensmap/maps/<name>.py`` offers ``create(classifier, **options) -> Ma
 then known as ``--maps=<name>``.
 """
 
-from sensmap.maps._base import PREDICTED, MapMethod, Sensitivity, create
+from sensmap.maps._base import (
+    MEMORY_BUDGET,
+    PREDICTED,
+    Choice,
+    MapMethod,
+    Sensitivity,
+    check_top_k,
+    create,
+    given,
+    given_and_top,
+    option_names,
+    top,
+)
 from sensmap.maps._layers import PIXELS
 
-__all__ = ["PIXELS", "PREDICTED", "MapMethod", "Sensitivity", "create"]
+__all__ = [
+    "MEMORY_BUDGET",
+    "PIXELS",
+    "PREDICTED",
+    "Choice",
+    "MapMethod",
+    "Sensitivity",
+    "check_top_k",
+    "create",
+    "given",
+    "given_and_top",
+    "option_names",
+    "top",
+]

@@ -18,6 +18,8 @@ import tensorflow as tf
 PIXELS = "pixels"
 # In place of layer names: one layer a resolution, chosen by `one_per_resolution`.
 AUTO = "auto"
+# In place of a layer name: the one that `last` finds.
+LAST = "last"
 
 
 def named_layers(model: keras.Model) -> dict[str, keras.Layer]:
@@ -54,7 +56,8 @@ def find(model: keras.Model, name: str) -> keras.Layer:
     near = difflib.get_close_matches(name, layers, n=5, cutoff=0.3) or list(layers)[:5]
     raise ValueError(
         f"The classifier has no layer {name!r}; near it: {', '.join(near)} "
-        f"(or {PIXELS!r} for the network's input, {AUTO!r} for one layer a resolution)."
+        f"(or {PIXELS!r} for the network's input, {AUTO!r} for one layer a resolution, "
+        f"{LAST!r} for the last feature map)."
     )
 
 
@@ -146,10 +149,8 @@ def one_per_resolution(model: keras.Model, input_size: tuple[int, int]) -> tuple
         ValueError: where the network has no such layers.
     """
     stages: dict[tuple[int, int], list[str]] = {}
-    for name, output in bottlenecks(model, input_size):
-        shape = output.shape
-        size = tuple(shape[1:3])
-        if len(shape) == 4 and min(size) > 1 and size != tuple(input_size):
+    for name, size in _feature_maps(model, input_size):
+        if size != tuple(input_size):
             stages.setdefault(size, []).append(name)
     several = [names for names in stages.values() if len(names) > 1]
     chosen = [names[(len(names) - 1) // 2] for names in several or stages.values()]
@@ -158,3 +159,29 @@ def one_per_resolution(model: keras.Model, input_size: tuple[int, int]) -> tuple
             f"No layer of {model.name!r} could be chosen for maps; name some, or use {PIXELS!r}."
         )
     return tuple(chosen)
+
+
+def last(model: keras.Model, input_size: tuple[int, int]) -> str:
+    """The last of `bottlenecks` that still has positions: what the head of the network sees.
+
+    Raises:
+        ValueError: where the network has no such layer.
+    """
+    names = [name for name, _ in _feature_maps(model, input_size)]
+    if not names:
+        raise ValueError(
+            f"{model.name!r} has no layer with a feature map that all of it passes through; "
+            "name the layer."
+        )
+    return names[-1]
+
+
+def _feature_maps(
+    model: keras.Model, input_size: tuple[int, int]
+) -> list[tuple[str, tuple[int, int]]]:
+    """Name, height and width of the `bottlenecks` that have more than one row and column."""
+    return [
+        (name, tuple(output.shape[1:3]))
+        for name, output in bottlenecks(model, input_size)
+        if len(output.shape) == 4 and min(output.shape[1:3]) > 1
+    ]

@@ -12,22 +12,18 @@ and the backward pass ends at the lowest of them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
 from sensmap.maps import _layers, _reduce
-from sensmap.maps._base import PREDICTED, MapMethod, Sensitivity
+from sensmap.maps._one_pass import OnePass
 
 if TYPE_CHECKING:
     from sensmap.classifiers import Classifier
 
-# Half precision has no numbers below 6e-8, where many derivatives lie: they are taken of 2^10
-# times the score and divided afterwards, which is exact.
-_HALF_SCALE = 1024.0
 
-
-class Gradient(MapMethod):
+class Gradient(OnePass):
     """Sensitivity maps by one backward pass.
 
     Departure from the papers: ``I`` is the network's input after preprocessing, so the choice of
@@ -36,7 +32,7 @@ class Gradient(MapMethod):
     Args:
         classifier: whose class scores are differentiated.
         layers: ``"pixels"``, layer names or paths (``"backbone/conv5"``), in any mixture; or
-            ``"auto"``, one layer for each resolution.
+            ``"auto"``, one layer for each resolution; or ``"last"``, the last feature map.
         reduction: what is done over channels: ``"max"`` (of the absolute derivative, as in the
             papers), ``"mean"``, ``"l2"``, or ``"activation"`` (derivative times activation).
 
@@ -58,73 +54,13 @@ class Gradient(MapMethod):
         layers: str | Sequence[str] = (_layers.PIXELS,),
         reduction: str = "max",
     ):
-        places: list[str] = []
-        for name in [layers] if isinstance(layers, str) else layers:
-            if name == _layers.AUTO:
-                places += _layers.one_per_resolution(classifier.model, classifier.input_size)
-            else:
-                places.append(name)
         self.reduction = _reduce.check(reduction)
-        self._inner = {
-            name: _layers.find(classifier.model, name) for name in places if name != _layers.PIXELS
-        }
-        once = {id(layer) for layer in self._inner.values()} | {_layers.PIXELS} & set(places)
-        if not places or len(once) != len(places):
-            raise ValueError(f"Layers must be named, each once; received {places}.")
-        layers_of_model = _layers.named_layers(classifier.model).values()
-        half = any(getattr(layer, "compute_dtype", "") == "float16" for layer in layers_of_model)
-        self._scale = _HALF_SCALE if half else 1.0
-        super().__init__(classifier, places)
+        super().__init__(classifier, layers)
 
-    @property
-    def config(self) -> dict[str, Any]:
-        """See `MapMethod.config`."""
-        return {"name": "gradient", "layers": list(self.layers), "reduction": self.reduction}
-
-    def sensitivity(self, resized: tf.Tensor, class_ids: tf.Tensor) -> Sensitivity:
-        """See `MapMethod.sensitivity`."""
-        outputs: dict[str, tf.Tensor] = {}
-        faults: list[str] = []  # raised below, for Keras wraps what is raised inside a layer
-        names = {id(layer): name for name, layer in self._inner.items()}
-        inputs = self.classifier.preprocess(resized)
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-
-            def watch(layer, _, output):
-                name = names[id(layer)]
-                if name in outputs:
-                    faults.append(f"{name!r} is used more than once in a pass")
-                elif not tf.is_tensor(output) or len(output.shape) != 4:
-                    faults.append(f"{name!r} gives no feature map (N, height, width, channels)")
-                else:
-                    tape.watch(output)
-                    outputs[name] = output
-
-            if _layers.PIXELS in self.layers:
-                tape.watch(inputs)
-                outputs[_layers.PIXELS] = inputs
-            with _layers.listening(list(self._inner.values()), watch):
-                scores = self.classifier.scores_from_input(inputs)
-            chosen = tf.where(
-                class_ids == PREDICTED, tf.argmax(scores, axis=1, output_type=tf.int32), class_ids
-            )
-            score = tf.gather(scores, chosen, batch_dims=1) * self._scale
-        faults += [f"{name!r} is not used in a pass" for name in self.layers if name not in outputs]
-        if faults:
-            raise ValueError(f"The layer {faults[0]}; choose another.")
-        derivatives = tape.gradient(score, [outputs[name] for name in self.layers])
-        for name, derivative in zip(self.layers, derivatives, strict=True):
-            if derivative is None:
-                raise ValueError(f"The class scores do not depend on {name!r}; choose another.")
-        reduce = _reduce.REDUCTIONS[self.reduction]
-        maps = tuple(
-            reduce(
-                tf.cast(derivative, tf.float32) / self._scale, tf.cast(outputs[name], tf.float32)
-            )
-            for name, derivative in zip(self.layers, derivatives, strict=True)
-        )
-        return Sensitivity(maps, chosen, scores)
+    def reduce(self, derivative: tf.Tensor, at: tf.Tensor) -> tf.Tensor:
+        """See `OnePass.reduce`."""
+        return _reduce.REDUCTIONS[self.reduction](derivative, at)
 
 
-def create(classifier: Classifier, **options) -> Gradient:
-    """`Gradient` by the name of its module."""
-    return Gradient(classifier, **options)
+# By the name of its module.
+create = Gradient

@@ -319,10 +319,8 @@ def test_derivatives_too_small_for_float16_do_not_vanish():
 # --- PyTorch on the same weights ---
 
 
-def test_against_pytorch(shared):
-    golden = np.load(shared / "goldens" / "squeezenet_maps_pytorch.npz")
-    classifier = classifiers.load(shared / "models" / "squeezenet1_1_imagenet.keras", "torch")
-    result = maps.create("gradient", classifier)(golden["images"], golden["class_ids"])
+def test_against_pytorch(squeezenet, golden):
+    result = maps.create("gradient", squeezenet)(golden["images"], golden["class_ids"])
     np.testing.assert_allclose(result.scores, golden["logits"], rtol=1e-3, atol=1e-2)
     for found, expected in zip(result.maps[0], golden["gradient"], strict=True):
         assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] >= 0.9999

@@ -85,6 +85,32 @@ def test_one_layer_a_resolution(body, expected):
     assert _layers.one_per_resolution(model(body), SIZE) == expected
 
 
+def kept_axes(x):
+    return layers.GlobalAveragePooling2D(keepdims=True, name="kept")(conv("features", 2)(x))
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (vgg, "pool3"),
+        (residual, "out2"),
+        (branches, "out"),
+        (dropout_beside_a_branch, "out"),
+        (kept_axes, "features"),  # what is left of one row and column is no map
+        (lambda x: conv("as_large_as_the_image")(x), "as_large_as_the_image"),
+    ],
+)
+def test_the_last_feature_map(body, expected):
+    assert _layers.last(model(body), SIZE) == expected
+
+
+def test_without_a_feature_map():
+    image = keras.Input((*SIZE, 3))
+    flat = keras.Model(image, layers.Dense(3)(layers.Flatten()(image)), name="flat")
+    with pytest.raises(ValueError, match="'flat' has no layer with a feature map"):
+        _layers.last(flat, SIZE)
+
+
 def test_a_shortcut_in_a_subclassed_models_code_is_seen():
     class Network(keras.Model):
         def __init__(self):

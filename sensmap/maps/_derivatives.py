@@ -1,0 +1,149 @@
+"""Derivatives of class scores with respect to pixels and inner layers, of any number of classes.
+
+One forward pass serves all classes and layers; each class takes one backward pass, which ends at
+the lowest of the layers. The backward passes run one after the other, so that several classes
+take hardly more memory than one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import tensorflow as tf
+
+from sensmap.maps import _layers, _rectifiers
+from sensmap.maps._base import Choice, Sensitivity, given
+
+if TYPE_CHECKING:
+    from sensmap.classifiers import Classifier
+
+# Half precision has no numbers below 6e-8, where many derivatives lie: they are taken of 2^10
+# times the score and divided afterwards, which is exact.
+_HALF_SCALE = 1024.0
+
+# From the derivative g of a class score and the tensor a that it is with respect to, both
+# (N, h, w, channels) float32, to what is kept of them, (N, ...).
+Reduce = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+
+
+class Derivatives:
+    """A classifier's derivatives at fixed places.
+
+    Args:
+        classifier: whose class scores are differentiated.
+        layers: ``"pixels"`` (the network's input), layer names or paths (``"backbone/conv5"``),
+            in any mixture; or ``"auto"``, one layer for each resolution; or ``"last"``, the
+            last feature map.
+        rule: what the rectifiers do on the way back, one of `_rectifiers.RULES`.
+
+    Attributes:
+        layers: the places, with every choice made.
+
+    Raises:
+        ValueError: for a layer that there is not.
+    """
+
+    def __init__(self, classifier: Classifier, layers: str | Sequence[str], rule: str = "gradient"):
+        places: list[str] = []
+        for name in [layers] if isinstance(layers, str) else layers:
+            if name == _layers.AUTO:
+                places += _layers.one_per_resolution(classifier.model, classifier.input_size)
+            elif name == _layers.LAST:
+                places.append(_layers.last(classifier.model, classifier.input_size))
+            else:
+                places.append(name)
+        self.layers = tuple(places)
+        self._classifier = classifier
+        self._rule = rule
+        self._inner = {
+            name: _layers.find(classifier.model, name) for name in places if name != _layers.PIXELS
+        }
+        once = {id(layer) for layer in self._inner.values()} | {_layers.PIXELS} & set(places)
+        if not places or len(once) != len(places):
+            raise ValueError(f"Layers must be named, each once; received {places}.")
+        layers_of_model = _layers.named_layers(classifier.model).values()
+        half = any(getattr(layer, "compute_dtype", "") == "float16" for layer in layers_of_model)
+        self._scale = _HALF_SCALE if half else 1.0
+
+    def __call__(self, inputs: tf.Tensor, choose: Choice, reduce: Reduce) -> Sensitivity:
+        """One forward pass, and one backward pass a class.
+
+        Args:
+            inputs: ``(N, h, w, 3)`` float32, the network's input.
+            choose: which classes, given the scores.
+            reduce: what is kept of each derivative.
+
+        Returns:
+            `Sensitivity` with the axis of classes: of each place what ``reduce`` gave, stacked
+            to ``(N, K, ...)``.
+        """
+        scores, outputs, tape = self._forward(inputs)
+        class_ids = choose(scores)
+        backward = tape.gradient if self._rule == "gradient" else tf.gradients
+        found: list[list[tf.Tensor]] = []
+        for rank in range(class_ids.shape[1]):
+            seed = tf.one_hot(class_ids[:, rank], scores.shape[1], on_value=self._scale)
+            # Not before the last class is done, so that only one backward pass is in memory.
+            with tf.control_dependencies(found[-1] if found else []):
+                derivatives = backward(scores, outputs, tf.identity(seed))
+            for name, derivative in zip(self.layers, derivatives, strict=True):
+                if derivative is None:
+                    raise ValueError(f"The class scores do not depend on {name!r}; choose another.")
+            found.append(
+                [
+                    reduce(tf.cast(derivative, tf.float32) / self._scale, tf.cast(at, tf.float32))
+                    for derivative, at in zip(derivatives, outputs, strict=True)
+                ]
+            )
+        maps = tuple(tf.stack(of_layer, axis=1) for of_layer in zip(*found, strict=True))
+        return Sensitivity(maps, class_ids, scores)
+
+    def graph(self, reduce: Reduce, classes: int) -> tf.Graph:
+        """The graph of a pass for so many classes, over a batch of any size."""
+
+        def of_given(inputs, class_ids):
+            return self(inputs, given(class_ids), reduce)
+
+        height, width = self._classifier.input_size
+        function = tf.function(
+            of_given,
+            input_signature=[
+                tf.TensorSpec([None, height, width, 3], tf.float32),
+                tf.TensorSpec([None, classes], tf.int32),
+            ],
+            autograph=False,
+        )
+        return function.get_concrete_function().graph
+
+    def _forward(self, inputs: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor], tf.GradientTape]:
+        """Class scores, the output of each place, and the tape that knows the way between."""
+        outputs: dict[str, tf.Tensor] = {}
+        faults: list[str] = []  # raised below, for Keras wraps what is raised inside a layer
+        names = {id(layer): name for name, layer in self._inner.items()}
+        if self._rule == "gradient":
+            rewriting: contextlib.AbstractContextManager = contextlib.nullcontext()
+        else:
+            rewriting = _rectifiers.rewritten(self._rule, self._classifier.source)
+        with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
+
+            def watch(layer, _, output):
+                name = names[id(layer)]
+                if name in outputs:
+                    faults.append(f"{name!r} is used more than once in a pass")
+                elif not tf.is_tensor(output) or len(output.shape) != 4:
+                    faults.append(f"{name!r} gives no feature map (N, height, width, channels)")
+                else:
+                    tape.watch(output)
+                    outputs[name] = output
+
+            if _layers.PIXELS in self.layers:
+                tape.watch(inputs)
+                outputs[_layers.PIXELS] = inputs
+            with _layers.listening(list(self._inner.values()), watch), rewriting:
+                scores = self._classifier.scores_from_input(inputs)
+        faults += [f"{name!r} is not used in a pass" for name in self.layers if name not in outputs]
+        if faults:
+            raise ValueError(f"The layer {faults[0]}; choose another.")
+        return scores, [outputs[name] for name in self.layers], tape
