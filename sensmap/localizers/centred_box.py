@@ -20,14 +20,17 @@ class CentredBox(BaseEstimator):
     [0.125, 0.0, 0.875, 1.0]
     """
 
-    def fit(self, maps, boxes) -> CentredBox:
+    title = "Constant centre box"
+    in_graph = True
+
+    def fit(self, maps, boxes, images=None) -> CentredBox:
         """Learns from the images with exactly one valid box; ``maps`` only tell how many."""
         chosen = targets(boxes, count_of(maps))[1]
         width, height = (chosen[:, 2:] - chosen[:, :2]).mean(axis=0)
         self.box_ = box_geometry.centred_box(width, height)
         return self
 
-    def predict(self, maps) -> np.ndarray:
+    def predict(self, maps, images=None) -> np.ndarray:
         """``(N, 4)`` float32 xyxy, one box for each image of ``maps``."""
         check_is_fitted(self, "box_")
         return np.tile(box_geometry.make_valid(self.box_[None]), (count_of(maps), 1))

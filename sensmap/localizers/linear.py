@@ -11,10 +11,8 @@ and the result is always made a valid box (`sensmap.boxes.make_valid`).
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
@@ -22,8 +20,7 @@ from sklearn.linear_model import RidgeCV
 from sklearn.utils.validation import check_is_fitted
 
 from sensmap import boxes as box_geometry
-from sensmap import files
-from sensmap.localizers._base import layers_of, targets
+from sensmap.localizers._base import layers_of, store, stored, targets
 
 PENALTIES = tuple(10.0**k for k in np.arange(-1, 5.5, 0.5))
 
@@ -49,11 +46,14 @@ class BoxRegressor(RegressorMixin, BaseEstimator):
     array([[0.2, 0.2, 0.7, 0.8]], dtype=float32)
     """
 
+    title = "Linear regression"
+    in_graph = True
+
     def __init__(self, features: str = "quantiles", penalties: Sequence[float] = PENALTIES):
         self.features = features
         self.penalties = penalties
 
-    def fit(self, maps, boxes) -> BoxRegressor:
+    def fit(self, maps, boxes, images=None) -> BoxRegressor:
         """Fits the regression.
 
         Args:
@@ -61,6 +61,7 @@ class BoxRegressor(RegressorMixin, BaseEstimator):
                 features, already computed.
             boxes: ``(N, 4)`` xyxy, or for each image its ``(n, 4)`` boxes. Images without
                 exactly one valid box are left out.
+            images: not needed; all localizers take them.
 
         Raises:
             ValueError: for fewer than two images to learn from, or features that are not finite.
@@ -82,7 +83,7 @@ class BoxRegressor(RegressorMixin, BaseEstimator):
         self.penalty_ = float(ridge.alpha_)
         return self
 
-    def predict(self, maps) -> np.ndarray:
+    def predict(self, maps, images=None) -> np.ndarray:
         """Boxes from maps or features, as given to `fit`.
 
         Returns:
@@ -111,16 +112,16 @@ class BoxRegressor(RegressorMixin, BaseEstimator):
     def save(self, path: str | Path) -> None:
         """Writes the fitted regressor: NumPy arrays, no pickle; whole or not at all."""
         check_is_fitted(self, "coef_")
-        buffer = io.BytesIO()
-        np.savez(
-            buffer,
-            **{name.rstrip("_"): getattr(self, name) for name in _ARRAYS},
-            features=np.array(self.features),
-            penalties=np.array(self.penalties),
-            penalty=np.array(self.penalty_),
-            images=np.array(self.images_),
+        store(
+            path,
+            {name.rstrip("_"): getattr(self, name) for name in _ARRAYS}
+            | {
+                "features": self.features,
+                "penalties": self.penalties,
+                "penalty": self.penalty_,
+                "images": self.images_,
+            },
         )
-        files.write_bytes(path, buffer.getvalue())
 
     @classmethod
     def load(cls, path: str | Path) -> BoxRegressor:
@@ -130,12 +131,8 @@ class BoxRegressor(RegressorMixin, BaseEstimator):
             FileNotFoundError: if there is no such file.
             ValueError: if it is not a regressor.
         """
-        if not Path(path).is_file():
-            raise FileNotFoundError(f"There is no box regressor at {path}.")
+        arrays = stored(path, "box regressor")
         try:
-            # Opened here: of a damaged file NumPy would leave it open.
-            with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
-                arrays: dict[str, Any] = {name: stored[name] for name in stored.files}
             regressor = cls(str(arrays["features"]), tuple(arrays["penalties"].tolist()))
             for name in _ARRAYS:
                 setattr(regressor, name, arrays[name.rstrip("_")])
@@ -147,7 +144,7 @@ class BoxRegressor(RegressorMixin, BaseEstimator):
                 raise ValueError(f"its arrays have the shapes {shapes}")
             if not all(np.isfinite(getattr(regressor, name)).all() for name in _ARRAYS):
                 raise ValueError("its arrays hold NaN or infinity")
-        except Exception as error:  # NumPy's readers raise many kinds on a damaged file
+        except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path} is not a box regressor, or is damaged: {error}") from error
         return regressor
 

@@ -23,12 +23,15 @@ class MeanBox(BaseEstimator):
     [0.25, 0.25, 1.0, 1.0]
     """
 
-    def fit(self, maps, boxes) -> MeanBox:
+    title = "Mean training box"
+    in_graph = True
+
+    def fit(self, maps, boxes, images=None) -> MeanBox:
         """Learns from the images with exactly one valid box; ``maps`` only tell how many."""
         self.box_ = targets(boxes, count_of(maps))[1].mean(axis=0).astype(np.float32)
         return self
 
-    def predict(self, maps) -> np.ndarray:
+    def predict(self, maps, images=None) -> np.ndarray:
         """``(N, 4)`` float32 xyxy, one box for each image of ``maps``."""
         check_is_fitted(self, "box_")
         return np.tile(box_geometry.make_valid(self.box_[None]), (count_of(maps), 1))

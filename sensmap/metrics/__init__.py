@@ -2,7 +2,7 @@
 
 A module ``sensmap/metrics/<name>.py`` offers a class, under its own name and as ``Metric``:
 
-    ``update(predicted, truths, labels=None)`` counts a batch; what does not fit raises before
+    ``update(predicted, ..., truths, labels)`` counts a batch; what does not fit raises before
     anything is counted;
     ``merge(other)`` adds what another instance, made with the same arguments, has counted;
     ``result() -> dict`` the numbers so far, fit for JSON: None, never NaN, for what is undefined.
