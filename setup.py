@@ -11,6 +11,7 @@ REQUIREMENTS = [
     "keras>=3.11.3",  # Before it, safe_mode did not hold for .h5 files (CVE-2025-9905).
     "numpy>=2.0",
     "scikit-learn>=1.6",
+    "threadpoolctl>=3.5",  # One thread for each mixture: images are cut side by side.
     "tensorflow>=2.20",  # The first with wheels for Python 3.13.
     "tensorflow-datasets>=4.9.10",
     "tqdm>=4.66",
@@ -30,6 +31,7 @@ EXTRAS = {
         "protobuf>=5",  # The tests read text protos.
         "pytest>=8.2",
         "ruff==0.17.*",
+        "scipy>=1.11",  # Its maximum flow is what GraphCut is held against.
         "setuptools>=70.1",  # tests/test_packaging.py builds the wheel without a network.
     ],
 }
@@ -66,6 +68,7 @@ setup(
             "sensmap-train-box-regressor = sensmap.train.box_regressor:main",
             "sensmap-export-saved-model = sensmap.train.export_saved_model:main",
             "sensmap-evaluate-localization = sensmap.eval.localization:main",
+            "sensmap-visualise-classes = sensmap.eval.class_model:main",
         ]
     },
 )

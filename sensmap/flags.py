@@ -29,7 +29,7 @@ _CLASSIFIER = (
 
 
 # What a fitted localizer and an export have recorded, and must not be told again.
-MAP_FLAGS = ("maps", "layers", "reduction", "features")
+MAP_FLAGS = ("maps", "layers", "reduction", "map_option", "features", "localizer_option")
 CLASSIFIER_FLAGS = (
     *("classifier", "weights", "preprocessing", "mean", "scale"),
     *("class_names", "class_offset", "input_size"),
@@ -76,15 +76,29 @@ def define_dataset(split: str | None = None, part: str = "all") -> None:
     flags.DEFINE_integer("seed", 0, "of everything random", lower_bound=0, upper_bound=2**32 - 1)
 
 
-def define_maps() -> None:
-    """Which maps are made, and what of them is regressed from; `MAP_FLAGS`."""
-    flags.DEFINE_enum("maps", "gradient", registry.names("sensmap.maps"), "the map method")
+def define_maps(several: bool = False) -> None:
+    """Which maps are made, and how boxes are read off them; names are in `MAP_FLAGS`.
+
+    Args:
+        several: whether --maps takes a list.
+    """
+    names = registry.names("sensmap.maps")
+    if several:
+        flags.DEFINE_list("maps", ["gradient"], f"map methods: {', '.join(names)}")
+    else:
+        flags.DEFINE_enum("maps", "gradient", names, "the map method")
     flags.DEFINE_list(
-        "layers", ["pixels"], "where maps are taken: pixels, layer names, or auto (a few layers)"
+        "layers", None, "where maps are taken: pixels, layer names, or auto (a few layers)"
     )
-    flags.DEFINE_string("reduction", "max", "over channels: max, mean, l2 or activation")
+    flags.DEFINE_string("reduction", None, "over channels: max, mean, l2 or activation")
+    flags.DEFINE_multi_string(
+        "map_option", [], "what the map method takes besides, as KEY=VALUE (samples=50)"
+    )
     flags.DEFINE_enum(
         "features", "quantiles", registry.names("sensmap.features"), "what a box is regressed from"
+    )
+    flags.DEFINE_multi_string(
+        "localizer_option", [], "what the localizer takes besides, as KEY=VALUE (components=3)"
     )
 
 
@@ -153,15 +167,7 @@ def dataset():
     """The data set that the flags describe, or the asked part of it."""
     from sensmap import datasets, splits
 
-    options = {}
-    for each in FLAGS.dataset_option:
-        key, equals, value = each.partition("=")
-        if not equals:
-            raise ValueError(f"--dataset_option must be KEY=VALUE; received {each!r}.")
-        try:
-            options[key] = ast.literal_eval(value)
-        except (ValueError, SyntaxError):
-            options[key] = value  # a plain word
+    options = _options("dataset_option")
     try:
         found = datasets.load(FLAGS.dataset, FLAGS.root, FLAGS.split, **options)
     except TypeError as error:
@@ -181,13 +187,76 @@ def dataset():
     return found.select(parts[["train", "validation", "test"].index(FLAGS.part)])
 
 
-def map_method(of_classifier):
-    """The map method that the flags describe."""
+def map_methods(of_classifier) -> list:
+    """The map methods that the flags describe, in their order."""
     from sensmap import maps
 
-    return maps.create(
-        FLAGS.maps, of_classifier, layers=tuple(FLAGS.layers), reduction=FLAGS.reduction
-    )
+    names = FLAGS.maps if isinstance(FLAGS.maps, list) else [FLAGS.maps]
+    if not names or len(set(names)) != len(names):
+        raise ValueError(f"--maps takes map methods, each once; received {FLAGS.maps}.")
+    options = _options("map_option")
+    options |= {name: FLAGS[name].value for name in ("layers", "reduction")}
+    options = {key: value for key, value in options.items() if value is not None}
+    known = {name: maps.option_names(name) for name in names}
+    for key in options:
+        if not any(key in taken for taken in known.values()):
+            raise ValueError(
+                "; ".join(
+                    f"the map method {name!r} has no option {key!r}, it takes "
+                    f"{', '.join(taken) or 'none'}"
+                    for name, taken in known.items()
+                )
+            )
+    return [
+        maps.create(
+            name, of_classifier, **{key: options[key] for key in options if key in known[name]}
+        )
+        for name in names
+    ]
+
+
+def map_method(of_classifier):
+    """The one map method that the flags describe."""
+    return map_methods(of_classifier)[0]
+
+
+def estimators(names: Sequence[str]) -> list:
+    """Localizers by their names, with --features and --localizer_option, not fitted."""
+    from sensmap import localizers
+
+    options = _options("localizer_option")
+    found = []
+    for name in names:
+        estimator = localizers.create(name)
+        known = estimator.get_params()
+        if "features" in known:
+            estimator.set_params(features=FLAGS.features)
+        estimator.set_params(**{key: options[key] for key in options if key in known})
+        found.append(estimator)
+    for key in options:
+        if not any(key in each.get_params() for each in found):
+            taken = sorted({key for each in found for key in each.get_params()})
+            raise ValueError(
+                f"--localizer_option: {', '.join(names)} has no option {key!r}; "
+                f"there is {', '.join(taken)}."
+            )
+    return found
+
+
+def localizers(of_classifier, given: str) -> list:
+    """Whole localizers: a folder's, or by its name one that needs no fit, on each of the maps."""
+    from sensmap.localizer import Localizer
+
+    if given not in registry.names("sensmap.localizers"):
+        refuse("it is recorded in the folder of --localizer", *MAP_FLAGS)
+        return [Localizer.load(given, of_classifier)]
+    (estimator,) = estimators([given])
+    if estimator.__sklearn_tags__().requires_fit:
+        raise ValueError(
+            f"The localizer {given!r} has to be fitted first, by train/box_regressor.py "
+            f"--localizer={given}, whose folder --localizer takes."
+        )
+    return [Localizer(method, estimator) for method in map_methods(of_classifier)]
 
 
 def report_sanity(of_classifier, data) -> dict[str, Any] | None:
@@ -224,6 +293,20 @@ def data_record(data, table) -> dict[str, Any]:
     """Which images were used, by name and by a hash of their ids."""
     digest = hashlib.sha256("\n".join(table.ids).encode()).hexdigest()
     return {"dataset": data.name, "images": len(table), "ids_sha256": digest, "ids": table.ids}
+
+
+def _options(name: str) -> dict[str, Any]:
+    """A flag's KEY=VALUE pairs; values are Python literals, or else words."""
+    options = {}
+    for each in FLAGS[name].value or ():
+        key, equals, value = each.partition("=")
+        if not equals:
+            raise ValueError(f"--{name} must be KEY=VALUE; received {each!r}.")
+        try:
+            options[key] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            options[key] = value  # a plain word
+    return options
 
 
 def _numbers(name: str) -> list[float]:

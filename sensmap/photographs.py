@@ -11,71 +11,74 @@ from typing import NamedTuple
 import numpy as np
 
 from sensmap import boxes as box_geometry
-from sensmap import files, images, maps, ready_made
-from sensmap.classifiers import Classifier
+from sensmap import evaluation, files, images
 from sensmap.classifiers.class_names import ClassIndex
 from sensmap.datasets import ExampleError
 from sensmap.datasets._files import files_below, is_image
 from sensmap.export import ServedModel
 from sensmap.localizer import Localizer
-from sensmap.report import pictures
+from sensmap.report import localization, pictures
 
 
-class Finding(NamedTuple):
-    """What is found in one image.
+class Guess(NamedTuple):
+    """A class and its box.
 
     Attributes:
         class_id: of the classifier.
         class_name: or None where the classifier has no names.
         score: the class score before softmax.
         box: ``(4,)`` float32 xyxy, relative.
-        map: ``(h, w)`` float32, or None where it is not known.
-        says_nothing: whether the map was NaN or zero, so that the box is an average one.
+        is_stand_in: whether the map said nothing, or nothing was cut out by it.
     """
 
     class_id: int
     class_name: str | None
     score: float
     box: np.ndarray
+    is_stand_in: bool
+
+
+class Finding(NamedTuple):
+    """What is found in one image.
+
+    Attributes:
+        guesses: the class asked for, or the best ones, best first.
+        map: of the first of them ``(h, w)`` float32, or None where it is not known.
+        cut: what was cut out by that map, where the localizer cuts.
+    """
+
+    guesses: list[Guess]
     map: np.ndarray | None
-    says_nothing: bool
+    cut: localization.Cut | None = None
 
 
 Localize = Callable[[np.ndarray], Finding]
 
 
-def by_localizer(
-    classifier: Classifier,
-    folder: str | None,
-    layers: Sequence[str],
-    class_name: str | None,
-) -> Localize:
-    """Localizes by a classifier with a fitted regressor, or else the ready-made one.
+def by_localizer(localizer: Localizer, class_name: str | None, top_k: int = 1) -> Localize:
+    """Localizes by a classifier and what reads boxes off its maps.
 
     Args:
-        classifier: whose maps are made.
-        folder: of a fitted localizer; None for the ready-made regressor.
-        layers: where the ready-made regressor's maps are taken.
-        class_name: a class id or name; None for the predicted class.
+        localizer: the whole of it.
+        class_name: a class id or name; None for the predicted classes.
+        top_k: of how many predicted classes.
     """
-    if folder is not None:
-        localizer = Localizer.load(folder, classifier)
-    else:
-        method = maps.create("gradient", classifier, layers=layers)
-        localizer = Localizer(method, ready_made.regressor(method))
-    wanted = None if class_name is None else [classifier.class_id(class_name)]
+    classifier = localizer.classifier
+    wanted = None if class_name is None else classifier.class_id(class_name)
 
     def localize(pixels: np.ndarray) -> Finding:
-        found = localizer(pixels[None], wanted)
-        class_id = int(found.class_ids[0])
-        return Finding(
-            class_id,
-            classifier.class_names[class_id] if classifier.class_names else None,
-            float(found.scores[0, class_id]),
-            found.boxes[0],
-            found.maps[-1][0],
-            bool(found.degenerate[0]),
-        )
+        if wanted is None:
+            found = localizer(pixels[None], top_k=top_k)
+            class_ids, boxes = found.class_ids[0], found.boxes[0]
+            stand_ins, heat = found.degenerate[0], found.maps[-1][0, 0]
+        else:
+            found = localizer(pixels[None], [wanted])
+            class_ids, boxes = found.class_ids, found.boxes
+            stand_ins, heat = found.degenerate, found.maps[-1][0]
+        cut = evaluation.cut_by(localizer, found, pixels)
+        scores = found.scores[0, class_ids]
+        guesses = _guesses(classifier.class_names, class_ids, scores, boxes, stand_ins)
+        return Finding(guesses, heat, cut)
 
     return localize
 
@@ -85,7 +88,7 @@ def by_saved_model(path: str, class_name: str | None) -> Localize:
 
     Args:
         path: of the export.
-        class_name: a class id or name; None for the predicted class.
+        class_name: a class id or name; None for the predicted classes, as many as it gives.
     """
     served = ServedModel(path)
     index = ClassIndex(served.num_classes, served.class_names)
@@ -93,17 +96,18 @@ def by_saved_model(path: str, class_name: str | None) -> Localize:
 
     def localize(pixels: np.ndarray) -> Finding:
         found = served(pixels[None], wanted)
-        class_id = int(found.class_ids[0, 0])
-        return Finding(
-            class_id,
-            served.class_names[class_id] if served.class_names else None,
-            float(found.class_scores[0, 0]),
-            found.boxes[0, 0],
-            found.maps[-1][0, 0] if found.maps else None,
-            bool(found.degenerate[0, 0]),
-        )
+        of_image = (part[0] for part in (found.class_ids, found.class_scores, found.boxes))
+        guesses = _guesses(served.class_names, *of_image, found.degenerate[0])
+        return Finding(guesses, found.maps[-1][0, 0] if found.maps else None)
 
     return localize
+
+
+def _guesses(names: Sequence[str] | None, *of_classes: np.ndarray) -> list[Guess]:
+    return [
+        Guess(int(class_id), names[class_id] if names else None, float(score), box, bool(stand_in))
+        for class_id, score, box, stand_in in zip(*of_classes, strict=True)
+    ]
 
 
 def image_files(arguments: Sequence[str]) -> Iterator[Path]:
@@ -157,22 +161,37 @@ def run(
 
 
 def _line(path: Path, found: Finding, size: tuple[int, int]) -> dict:
-    line = {
-        "file": str(path),
-        "class_id": found.class_id,
-        "class": found.class_name,
-        "score": round(found.score, 4),
-        "box": [round(float(side), 5) for side in found.box],
-        "box_pixels": [round(float(side), 1) for side in _pixels(found.box, size)],
-        "size": {"height": size[0], "width": size[1]},
+    first, *others = (_described(guess, size) for guess in found.guesses)
+    line = {"file": str(path), **first, "size": {"height": size[0], "width": size[1]}}
+    return line | ({"next": others} if others else {})
+
+
+def _described(guess: Guess, size: tuple[int, int]) -> dict:
+    described = {
+        "class_id": guess.class_id,
+        "class": guess.class_name,
+        "score": round(guess.score, 4),
+        "box": [round(float(side), 5) for side in guess.box],
+        "box_pixels": [
+            round(float(side), 1) for side in box_geometry.xyxy_to_pixels(guess.box, size)[0]
+        ],
     }
-    return line | ({"map_says_nothing": True} if found.says_nothing else {})
-
-
-def _pixels(box: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    return box_geometry.xyxy_to_pixels(box, size)[0]
+    return described | ({"box_is_stand_in": True} if guess.is_stand_in else {})
 
 
 def _overlay(pixels: np.ndarray, found: Finding) -> np.ndarray:
+    """Map and box; the way from the map to the segmentation; or the boxes of several classes."""
+    boxes = np.array([guess.box for guess in found.guesses])
+    if len(boxes) > 1:
+        labels = [f"{rank} {_label(guess)}" for rank, guess in enumerate(found.guesses, 1)]
+        return pictures.draw_labelled_boxes(pixels, boxes, labels)
+    if found.map is not None and found.cut is not None:
+        cut = found.cut
+        return pictures.four_panels(pixels, found.map, cut.seeds, cut.mask, cut.box)
     picture = pixels if found.map is None else pictures.overlay(pixels, found.map)
-    return pictures.draw_boxes(picture, found.box[None], pictures.PREDICTION)
+    return pictures.draw_boxes(picture, boxes, pictures.PREDICTION)
+
+
+def _label(guess: Guess) -> str:
+    name = guess.class_name or f"class {guess.class_id}"
+    return f"{evaluation.display_name(name)} {guess.score:.1f}"

@@ -1,16 +1,19 @@
 """The whole way from a data set to features: read, decode, resize, differentiate, reduce.
 
-Images are decoded in threads while the network computes; only the features of a batch leave the
-device, and only they are kept, so memory does not grow with the images.
+Images are decoded in threads while the network computes. What is kept of an image are a few
+numbers: features, which are all that leaves the device, and what localizers that work on the host
+read off its maps, in threads too. So memory does not grow with the images.
 """
 
 from __future__ import annotations
 
 import collections
 import dataclasses
+import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -20,7 +23,7 @@ from sensmap import features, images
 from sensmap.classifiers.class_names import ClassIndex, match_classes
 from sensmap.classifiers.sanity import SanityCheck
 from sensmap.datasets import Dataset, Example, ExampleError
-from sensmap.maps import PREDICTED, MapMethod
+from sensmap.maps import PREDICTED, MapMethod, given_and_top
 
 # The class that a map is of: that of the image, or the one with the highest score.
 TRUTH, PREDICTION = "truth", "predicted"
@@ -32,14 +35,30 @@ _DECODERS = 4
 Row = tuple[Example, int, tuple[int, int]]
 
 
+class Readings(NamedTuple):
+    """What a box is read from, for each image; K classes an image in place of one have an axis.
+
+    Attributes:
+        class_ids: ``(N,)`` or ``(N, K)`` int32, the classifier's classes that the maps are of.
+        scores: ``(N,)`` or ``(N, K)`` float32, their class scores before softmax.
+        features: ``(N, F)`` or ``(N, K, F)`` float32, computed on the device.
+        of: by a localizer's name what it has read off the maps, of the same shapes.
+    """
+
+    class_ids: np.ndarray
+    scores: np.ndarray
+    features: np.ndarray
+    of: Mapping[str, np.ndarray] = {}
+
+
 @dataclasses.dataclass
 class FeatureTable:
     """What is known of each image of a data set after one pass over it; one row an image.
 
     Attributes:
         ids: the images' ids.
-        features: ``(N, F)`` float32.
-        class_ids: ``(N,)`` int32, the classifier's classes that the maps are of.
+        asked: what was read from the maps of the class asked for.
+        guessed: the same of the classes with the highest scores, best first; ``(N, K, ...)``.
         labels: ``(N,)`` int32, the images' own class in the data set, -1 without one; of an
             image with several classes the first.
         truths: for each image its ``(n, 4)`` boxes of that class (of any, without a class).
@@ -52,8 +71,8 @@ class FeatureTable:
     """
 
     ids: list[str]
-    features: np.ndarray
-    class_ids: np.ndarray
+    asked: Readings
+    guessed: Readings
     labels: np.ndarray
     truths: list[np.ndarray]
     sizes: np.ndarray
@@ -65,12 +84,22 @@ class FeatureTable:
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def features(self) -> np.ndarray:
+        """``(N, F)`` float32 features of the maps of the class asked for."""
+        return self.asked.features
+
+    @property
+    def class_ids(self) -> np.ndarray:
+        """``(N,)`` int32, the classes asked for."""
+        return self.asked.class_ids
+
     @classmethod
     def of(
         cls,
         rows: Sequence[tuple],
-        features: np.ndarray,
-        class_ids: np.ndarray,
+        asked: Readings,
+        guessed: Readings,
         degenerate: np.ndarray,
         skipped: list[tuple[str, str]],
         began: float,
@@ -79,8 +108,8 @@ class FeatureTable:
         ids, labels, truths, sizes, dropped = zip(*rows, strict=True)
         return cls(
             ids=list(ids),
-            features=features,
-            class_ids=np.asarray(class_ids, np.int32),
+            asked=asked,
+            guessed=guessed,
             labels=np.array(labels, np.int32),
             truths=list(truths),
             sizes=np.array(sizes, np.int32),
@@ -96,22 +125,42 @@ class FeatureTable:
 
 
 class Extractor:
-    """Features of sensitivity maps, for batches and for data sets.
+    """Reads what boxes are made from off sensitivity maps, of batches and of data sets.
 
     Args:
         method: where the maps come from.
-        feature_name: a module of `sensmap.features`.
+        feature_name: a module of `sensmap.features`; None to compute no features.
+        readers: localizers that read maps on the host (``in_graph`` is False), by name.
+        top_k: of how many best classes to read the maps, besides the class asked for.
 
     Attributes:
-        method, feature_name: as given.
+        method, feature_name, readers, top_k: as given.
         compiled: from ``(N, height, width, 3)`` float32 pixels and ``(N,)`` int32 class ids to
-            features, class ids, and which maps said nothing; one `tf.function` for all batches.
+            class ids and scores ``(N, 1 + K)``, features ``(N, 1 + K, F)``, which maps of the
+            class asked for said nothing, and, for readers only, the maps; one `tf.function` for
+            all batches.
+
+    >>> import keras, numpy as np
+    >>> from sensmap import classifiers, datasets, maps
+    >>> model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten(),
+    ...                           keras.layers.Dense(10)])
+    >>> method = maps.create("gradient", classifiers.load(model, preprocessing="tf"))
+    >>> Extractor(method).extract(datasets.load("digits", count=4), "predicted").features.shape
+    (4, 152)
     """
 
-    def __init__(self, method: MapMethod, feature_name: str = "quantiles"):
+    def __init__(
+        self,
+        method: MapMethod,
+        feature_name: str | None = "quantiles",
+        readers: Mapping[str, Any] | None = None,
+        top_k: int = 0,
+    ):
         self.method = method
         self.feature_name = feature_name
-        height, width = method.classifier.input_size
+        self.readers = dict(readers or {})
+        self.top_k = top_k
+        height, width = method.image_size
         self.compiled = tf.function(
             self._batch,
             input_signature=[
@@ -122,9 +171,13 @@ class Extractor:
         )
 
     def _batch(self, resized: tf.Tensor, class_ids: tf.Tensor):
-        maps, chosen, _ = self.method.sensitivity(resized, class_ids)
-        degenerate = tf.stack([features.is_degenerate(each) for each in maps])
-        return features.compute(self.feature_name, maps), chosen, tf.reduce_any(degenerate, axis=0)
+        choose = given_and_top(class_ids[:, None], self.top_k)
+        maps, chosen, scores = self.method.explain(resized, choose)
+        degenerate = tf.stack([features.is_degenerate(each[:, 0]) for each in maps])
+        table = features.compute_by_class(self.feature_name, maps)
+        said_nothing = tf.reduce_any(degenerate, axis=0)
+        scores = tf.gather(scores, chosen, batch_dims=1)
+        return chosen, scores, table, said_nothing, maps if self.readers else ()
 
     def extract(
         self,
@@ -139,7 +192,8 @@ class Extractor:
             dataset: the images.
             class_of: the class of the maps: ``"truth"``, ``"predicted"``, or a class id of the
                 classifier for all images.
-            batch_size: images at once.
+            batch_size: images at once; fewer where they would take more than
+                `sensmap.maps.MEMORY_BUDGET`.
             description: what the progress bar says.
 
         Returns:
@@ -152,21 +206,61 @@ class Extractor:
         class_ids_of = class_chooser(self.method.classifier, dataset, class_of)
         rows: list[tuple] = []
         parts: list[tuple] = []
+        read: list[Future] = []
         skipped: list[tuple[str, str]] = []
-        batches = read_batches(
-            dataset, self.method.classifier.input_size, batch_size, class_ids_of, skipped
-        )
-        with tqdm(total=len(dataset), desc=description, unit="image", disable=None) as progress:
+        size = min(batch_size, self.method.images_at_once(1 + self.top_k))
+        batches = read_batches(dataset, self.method.image_size, size, class_ids_of, skipped)
+        with (
+            tqdm(total=len(dataset), desc=description, unit="image", disable=None) as progress,
+            ThreadPoolExecutor(os.cpu_count()) as workers,
+        ):
             for pixels, batch in batches:
                 wanted = np.array([class_id for _, class_id, _ in batch], np.int32)
-                parts.append(tuple(part.numpy() for part in self.compiled(pixels, wanted)))
+                *numbers, maps = self.compiled(pixels, wanted)
+                parts.append(tuple(part.numpy() for part in numbers))
+                if self.readers:
+                    # Not more than two batches of maps wait.
+                    for future in read[: -len(batch)]:
+                        future.result()
+                    maps = [each.numpy() for each in maps]
+                    for place, (example, _, _) in enumerate(batch):
+                        of_image = [each[place] for each in maps]
+                        classes = parts[-1][0][place]
+                        read.append(workers.submit(self._read, example, classes, of_image))
                 rows += [table_row(example, size) for example, _, size in batch]
                 progress.update(len(rows) + len(skipped) - progress.n)
         if not rows:
             first = ": ".join(skipped[0]) if skipped else "it is empty"
             raise ValueError(f"No image of {dataset.name} could be used ({first}).")
-        table, class_ids, degenerate = (np.concatenate(part) for part in zip(*parts, strict=True))
-        return FeatureTable.of(rows, table, class_ids, degenerate, skipped, began)
+        class_ids, scores, table, degenerate = map(np.concatenate, zip(*parts, strict=True))
+        found = [future.result() for future in read]
+        of = {name: np.stack([each[name] for each in found]) for name in self.readers}
+        whole = Readings(class_ids, scores, table, of)
+        return FeatureTable.of(
+            rows, _classes(whole, 0), _classes(whole, slice(1, None)), degenerate, skipped, began
+        )
+
+    def _read(
+        self, example: Example, classes: np.ndarray, maps: Sequence[np.ndarray]
+    ) -> dict[str, np.ndarray]:
+        """What each reader reads off an image's ``(K, h, w)`` maps: ``(K, F)``."""
+        image = images.load(example.image)
+        first = [classes.tolist().index(class_id) for class_id in classes]  # a class is read once
+        found = {}
+        for name, reader in self.readers.items():
+            once = {place: reader.read([each[place] for each in maps], image) for place in {*first}}
+            found[name] = np.stack([once[place] for place in first])
+        return found
+
+
+def _classes(readings: Readings, which: int | slice) -> Readings:
+    """Those of some of the classes."""
+    return Readings(
+        readings.class_ids[:, which],
+        readings.scores[:, which],
+        readings.features[:, which],
+        {name: each[:, which] for name, each in readings.of.items()},
+    )
 
 
 def read_batches(

@@ -15,7 +15,7 @@ import pytest
 import tensorflow as tf
 
 from sensmap import boxes as box_geometry
-from sensmap import datasets, files, images
+from sensmap import classifiers, datasets, files, images
 
 ROOT = Path(__file__).resolve().parents[1]
 FIT = ("--dataset=digits", "--split=fit", "--dataset_option=count=200", "--part=all")
@@ -58,7 +58,7 @@ def made(tmp_path_factory):
     )
     by = f"--classifier={folder / 'classifier'}"
     out, _ = command("train.box_regressor", by, *FIT, f"--output={folder / 'localizer'}")
-    assert "fitted on 200 images, 152 features of pixels" in out
+    assert "Linear regression, fitted on 200 images, penalty" in out
     localizer = f"--localizer={folder / 'localizer'}"
     command("train.export_saved_model", by, localizer, f"--output={folder / 'served'}")
     return folder
@@ -76,7 +76,8 @@ def test_what_training_writes(made):
     fitted = files.read_json(made / "localizer" / "config.json")
     assert fitted["fitted_on_boxes_of"] == fitted["data"]["images"] == 200
     assert set(fitted["baselines"]) == {"centred_box", "mean_box"}
-    assert fitted["configuration"]["layers"] == ["pixels"]
+    assert fitted["maps"]["layers"] == ["pixels"]
+    assert fitted["configuration"]["maps"] == "gradient"
     served = files.read_json(made / "served/sensmap/1/assets.extra/sensmap.json")
     assert served["classifier"] == fitted["classifier"]
     assert (made / "served" / "models.config").is_file()
@@ -121,6 +122,72 @@ def test_evaluations_agree(made, tmp_path):
         assert (left["id"], left["class_id"]) == (right["id"], right["class_id"])
         np.testing.assert_allclose(left["box"], right["box"], atol=1e-4)
         np.testing.assert_allclose(left["box_pixels"], right["box_pixels"], atol=0.02)
+
+
+def test_map_methods_against_localizers(made, tmp_path):
+    by = (f"--classifier={made / 'classifier'}", *TEST, "--top_k=5")
+    out, _ = command(
+        "eval.localization",
+        *(*by, "--folds=2", "--localizer=linear,graphcut,threshold", "--maps=gradient,grad_cam"),
+        *("--localizer_option=components=2", f"--output={tmp_path / 'table'}"),
+    )
+    result = files.read_json(tmp_path / "table" / "result.json")
+    rows = result["rows"][2:]
+    assert [(row["localizer"], row["maps"].split(",")[0]) for row in rows] == [
+        (localizer, maps)
+        for maps in ("gradient", "grad_cam")
+        for localizer in ("Linear regression", "GraphCut", "Threshold")
+    ]
+    for row in result["rows"]:
+        assert row["top5_error"] <= row["top1_error"]
+        assert row["top5_classification_error"] <= row["top5_error"]
+        assert row["top1_classification_error"] == pytest.approx(100 - accuracy(made), abs=1e-6)
+    for row in rows:
+        assert row["seconds_per_image"] > 0
+    page = (tmp_path / "table" / "report.html").read_text()
+    for text in (out, page):
+        assert "Top-5 localization error" in text
+        assert "Threshold (grad_cam" in text
+    assert "Five guesses" in page
+    lines = lines_of(tmp_path / "table" / "boxes.jsonl")
+    assert [len(line["guesses"]) for line in lines] == [5] * 40
+    assert lines[0]["guesses"][0]["score"] >= lines[0]["guesses"][1]["score"]
+
+
+def accuracy(made):
+    """Top-1, in percent, of the classifier on the images of `TEST`."""
+    classifier = classifiers.load(made / "classifier")
+    digits = datasets.load("digits", split="test", count=40)
+    scores = classifier.class_scores(np.stack([example.image for example in digits]))
+    return 100 * np.mean(scores.argmax(axis=1) == [example.labels[0] for example in digits])
+
+
+def test_a_threshold_is_fitted_and_graphcut_needs_no_fit(made, tmp_path):
+    by = f"--classifier={made / 'classifier'}"
+    out, _ = command(
+        "train.box_regressor", by, *FIT, "--localizer=threshold", f"--output={tmp_path / 'fitted'}"
+    )
+    assert "Threshold, fitted on 200 images, threshold 0." in out
+    out, _ = command(
+        *("eval.localization", by, *TEST, f"--localizer={tmp_path / 'fitted'},graphcut"),
+        f"--output={tmp_path / 'evaluation'}",
+    )
+    rows = files.read_json(tmp_path / "evaluation" / "result.json")["rows"]
+    assert [row["method"] for row in rows[2:]] == ["Threshold (gradient)", "GraphCut (gradient)"]
+    assert "From map to segmentation" in (tmp_path / "evaluation" / "report.html").read_text()
+
+
+def test_photographs_cut_and_of_several_classes(made, tmp_path):
+    digit = datasets.load("digits", split="test", count=1)[0]
+    write_png(tmp_path / "a.png", digit.image)
+    by = (tmp_path / "a.png", f"--classifier={made / 'classifier'}", "--localizer=graphcut")
+    out, _ = command("sensmap", *by, "--maps=guided", f"--overlays={tmp_path / 'cuts'}")
+    assert set(json.loads(out)) >= {"class", "score", "box"}
+    height, width = images.load(tmp_path / "cuts" / "0000_a.jpg").shape[:2]
+    assert width > 3 * height  # four panels
+    out, _ = command("sensmap", *by, "--top_k=3", f"--overlays={tmp_path / 'classes'}")
+    line = json.loads(out)
+    assert len({line["class"], *(other["class"] for other in line["next"])}) == 3
 
 
 def test_photographs(made, tmp_path):
@@ -239,10 +306,43 @@ BAD = {
             "--features must be left out",
         ),
         "full disk": (["limit=4000", CLASSIFIER, *FEW, OUT], "File too large"),
+        "map method": ([CLASSIFIER, *FEW, "--maps=nope", OUT], "flag --maps=nope"),
+        "map option": (
+            [CLASSIFIER, *FEW, "--maps=smooth_grad", "--map_option=speed=2", OUT],
+            "'smooth_grad' has no option 'speed', it takes samples",
+        ),
+        "map option's value": (
+            [CLASSIFIER, *FEW, "--maps=ten_crop", "--map_option=crop=2", OUT],
+            "crop is a number from 0\\.5 to 1; received 2",
+        ),
+        "map option's form": ([CLASSIFIER, *FEW, "--map_option=crop", OUT], "must be KEY=VALUE"),
+        "localizer": ([CLASSIFIER, *FEW, "--localizer=nope", OUT], "flag --localizer=nope"),
+        "localizer option": (
+            [CLASSIFIER, *FEW, "--localizer=graphcut", "--localizer_option=speed=2", OUT],
+            "graphcut has no option 'speed'",
+        ),
+        "localizer option's value": (
+            [CLASSIFIER, *FEW, "--localizer=graphcut", "--localizer_option=components=9", OUT],
+            "components must be 1 to 5",
+        ),
     },
     "eval.localization": {
         "nothing to measure": ([CLASSIFIER, *FEW, OUT], "Give one of"),
-        "two to measure": ([CLASSIFIER, LOCALIZER, "--folds=3", *FEW, OUT], "Give one of"),
+        "two to measure": ([CLASSIFIER, LOCALIZER, "--ready_made", *FEW, OUT], "Give one of"),
+        "folds of a folder": (
+            [CLASSIFIER, LOCALIZER, "--folds=3", *FEW, OUT],
+            "among the localizers; choose one of",
+        ),
+        "not fitted": (
+            [CLASSIFIER, "--localizer=threshold", *FEW, OUT],
+            "has to be fitted first, by train/box_regressor.py --localizer=threshold",
+        ),
+        "map methods": ([CLASSIFIER, "--folds=3", "--maps=nope", *FEW, OUT], "no 'nope' among"),
+        "a method twice": (
+            [CLASSIFIER, "--folds=3", "--maps=guided,guided", *FEW, OUT],
+            "each once",
+        ),
+        "top k": ([CLASSIFIER, LOCALIZER, "--top_k=6", *FEW_NEW, OUT], "flag --top_k=6"),
         "layers twice": ([CLASSIFIER, LOCALIZER, "--layers=auto", *FEW, OUT], "--layers must be"),
         "classifier twice": ([CLASSIFIER, SERVED, *FEW, OUT], "--classifier must be left out"),
         "fitted on": ([CLASSIFIER, LOCALIZER, *FEW, OUT], "8 of the 8 images were used to fit"),
@@ -265,6 +365,22 @@ BAD = {
         "full disk": (["limit=4000", CLASSIFIER, LOCALIZER, OUT], "File too large"),
     },
     "sensmap.__main__": {
+        "two ways to choose": (
+            ["{place}/pictures/a.png", CLASSIFIER, "--class=1", "--top_k=2"],
+            "--top_k must be left out: --class asks for one class",
+        ),
+        "not fitted": (
+            ["{place}/pictures/a.png", CLASSIFIER, "--localizer=linear"],
+            "has to be fitted first",
+        ),
+        "ready-made": (
+            ["{place}/pictures/a.png", CLASSIFIER, "--maps=guided"],
+            "ready-made regressor is for gradient maps",
+        ),
+        "too many classes": (
+            ["{place}/pictures/a.png", CLASSIFIER, "--top_k=11"],
+            "1 to 10 classes",
+        ),
         "no picture": ([CLASSIFIER], "Name images or folders"),
         "no classifier": (["{place}/pictures/a.png"], "--classifier is needed"),
         "an empty name": (["", CLASSIFIER], "name of an image is empty"),
@@ -369,6 +485,15 @@ def test_broken_pictures_are_named(ends):
     ]
 
 
+@pytest.fixture
+def interruptible():
+    """A shell's background job ignores Ctrl-C, and so would all that it starts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c(tmp_path):
     process = start(
         "train.classifier",
@@ -379,7 +504,7 @@ def test_ctrl_c(tmp_path):
         while not list(tmp_path.iterdir()) and process.poll() is None:  # until it begins to write
             time.sleep(0.1)
         os.kill(process.pid, signal.SIGINT)
-        _, said = process.communicate()
+        _, said = process.communicate(timeout=60)
     finally:
         process.kill()
     assert process.returncode == 130, said

@@ -8,24 +8,29 @@ import pytest
 import tensorflow as tf
 
 from sensmap import boxes as box_geometry
-from sensmap import classifiers, datasets, evaluation, maps
+from sensmap import classifiers, datasets, evaluation, localizers, maps
 from sensmap.datasets import Dataset, Example
 from sensmap.evaluation import Predictions
 from sensmap.export import ServedModel, export_saved_model
 from sensmap.localizer import Localizer
 from sensmap.localizers.linear import BoxRegressor
-from sensmap.pipeline import Extractor, FeatureTable
+from sensmap.pipeline import Extractor, FeatureTable, Readings
 
 NAMES = [str(digit) for digit in range(10)]
 LEFT, RIGHT = [0.0, 0.0, 0.5, 1.0], [0.5, 0.0, 1.0, 1.0]
 
 
-def a_table(truths, features=None, labels=None, sizes=None):
+def a_table(truths, features=None, labels=None, sizes=None, guessed=()):
     count = len(truths)
+    features = np.zeros((count, 3), np.float32) if features is None else features
+    guessed = np.array([guessed] * count, np.int32)
+    scores = np.tile(np.linspace(9, 1, guessed.shape[1], dtype=np.float32), (count, 1))
+    of_guessed = np.repeat(features[:, None], guessed.shape[1], axis=1)
+    class_ids = np.arange(count, dtype=np.int32)
     return FeatureTable(
         ids=[f"image{position}" for position in range(count)],
-        features=np.zeros((count, 3), np.float32) if features is None else features,
-        class_ids=np.arange(count, dtype=np.int32),
+        asked=Readings(class_ids, np.zeros(count, np.float32), features),
+        guessed=Readings(guessed, scores, of_guessed),
         labels=np.zeros(count, np.int32) if labels is None else np.array(labels, np.int32),
         truths=[box_geometry.as_boxes(truth).reshape(-1, 4) for truth in truths],
         sizes=np.array([[10, 20]] * count if sizes is None else sizes, np.int32),
@@ -34,6 +39,11 @@ def a_table(truths, features=None, labels=None, sizes=None):
         degenerate=0,
         seconds=1.0,
     )
+
+
+def cross_validate(table, folds, names=("centred_box", "mean_box", "linear")):
+    estimators = [localizers.create(name) for name in names]
+    return [found for _, found in evaluation.cross_validate(table, estimators, folds, seed=0)]
 
 
 def a_dataset(table, classes=("cat", "dog")):
@@ -57,21 +67,21 @@ def test_no_image_is_predicted_from_its_own_box():
     low = random.uniform(0, 0.4, (60, 2))
     truths = np.concatenate([low, low + random.uniform(0.2, 0.5, (60, 2))], axis=1)
     own_column = np.eye(60, dtype=np.float32)
-    found = evaluation.cross_validate(a_table(truths, own_column), "quantiles", 6, seed=0)
-    for method, boxes in found:
-        errors = np.abs(boxes - truths).max(axis=1)
-        assert errors.min() > 1e-3, method
+    found = cross_validate(a_table(truths, own_column), 6)
+    for each in found:
+        errors = np.abs(each.boxes - truths).max(axis=1)
+        assert errors.min() > 1e-3, each.method
     # Not even the mean box holds the image's own box: for folds of one it is that of the others.
-    alone = evaluation.cross_validate(a_table(truths, own_column), "quantiles", 60, seed=0)
+    _, mean = cross_validate(a_table(truths, own_column), 60, ("centred_box", "mean_box"))
     others = np.stack([np.delete(truths, position, axis=0).mean(axis=0) for position in range(60)])
-    np.testing.assert_allclose(dict(alone)["Mean training box"], others, atol=1e-6)
+    np.testing.assert_allclose(mean.boxes, others, atol=1e-6)
 
 
 def test_cross_validation_learns_from_the_other_folds():
     random = np.random.default_rng(1)
     features = random.normal(size=(90, 4)).astype(np.float32)
     truths = np.array([0.2, 0.3, 0.6, 0.8]) + 0.03 * features
-    found = evaluation.cross_validate(a_table(truths, features), "quantiles", 5, seed=0)
+    found = cross_validate(a_table(truths, features), 5)
     assert [each.method for each in found] == [
         "Constant centre box",
         "Mean training box",
@@ -79,14 +89,14 @@ def test_cross_validation_learns_from_the_other_folds():
     ]
     assert all(box_geometry.is_valid(each.boxes).all() for each in found)
     np.testing.assert_allclose(found[-1].boxes, truths, atol=5e-3)
-    again = evaluation.cross_validate(a_table(truths, features), "quantiles", 5, seed=0)
+    again = cross_validate(a_table(truths, features), 5)
     assert again[-1].boxes.tobytes() == found[-1].boxes.tobytes()
 
 
 def test_images_of_several_boxes_are_predicted_but_not_learned_from():
     truths = [[LEFT]] * 8 + [[LEFT, RIGHT]]
-    found = dict(evaluation.cross_validate(a_table(truths), "quantiles", 3, seed=0))
-    np.testing.assert_allclose(found["Mean training box"], [LEFT] * 9)
+    (found,) = cross_validate(a_table(truths), 3, ["mean_box"])
+    np.testing.assert_allclose(found.boxes, [LEFT] * 9)
 
 
 @pytest.mark.parametrize(
@@ -99,16 +109,16 @@ def test_images_of_several_boxes_are_predicted_but_not_learned_from():
 )
 def test_folds_that_cannot_be(truths, folds, message):
     with pytest.raises(ValueError, match=message):
-        evaluation.cross_validate(a_table(truths), "quantiles", folds, seed=0)
+        cross_validate(a_table(truths), folds)
 
 
 def test_constant_boxes():
     recorded = {"centred_box": [0.25, 0.25, 0.75, 0.75], "mean_box": LEFT}
-    centred, mean = evaluation.constant_boxes(recorded, 3)
+    centred, mean = evaluation.constant_boxes(recorded, a_table([LEFT] * 3))
     assert (centred.method, mean.method) == ("Constant centre box", "Mean training box")
     assert centred.boxes.tolist() == [[0.25, 0.25, 0.75, 0.75]] * 3
     assert mean.boxes.tolist() == [LEFT] * 3
-    assert evaluation.constant_boxes({}, 3) == []
+    assert evaluation.constant_boxes({}, a_table([LEFT])) == []
 
 
 # --- Images that were fitted on ---
@@ -155,6 +165,21 @@ def test_a_row_of_scores_for_each_method():
     json.dumps([left, whole], allow_nan=False)
 
 
+def test_each_row_has_the_error_of_the_classes_that_it_guessed():
+    table = a_table([[LEFT], [LEFT]], labels=[0, 1], guessed=[0])
+    guesses = np.float32([[LEFT], [LEFT]])
+    predictions = [
+        Predictions("its own", np.float32([LEFT] * 2), guesses, np.array([[7], [8]])),
+        Predictions("others", np.float32([LEFT] * 2), guesses, np.array([[7], [7]])),
+        Predictions("none", np.float32([LEFT] * 2)),
+    ]
+    known = np.array([7, 8])  # the classifier's class ids of cat and dog
+    rows = evaluation.score(predictions, table, a_dataset(table), known)
+    assert [row.get("top1_error") for row in rows] == [0.0, 50.0, None]
+    rows = evaluation.score(predictions, table, a_dataset(table), None)
+    assert not any("top1_error" in row for row in rows)
+
+
 def test_without_labels_there_is_no_table_by_class():
     table = a_table([LEFT, LEFT], labels=[-1, 0])
     rows = evaluation.score([Predictions("left", np.float32([LEFT] * 2))], table, a_dataset(table))
@@ -167,7 +192,7 @@ def test_shown_pictures_are_drawn_by_the_seed():
     dataset, boxes = a_dataset(table), np.float32([[0, 0, 1, 1]] * 30)
 
     def brightness(seed, count=5):
-        shown = evaluation.shown_pictures(dataset, table, boxes, None, count, seed)
+        shown = evaluation.shown_pictures(dataset, table, Predictions("", boxes), None, count, seed)
         return [int(each.image[0, 0, 0]) for each in shown]
 
     assert brightness(0) == brightness(0) != brightness(1)
@@ -180,7 +205,7 @@ def test_shown_pictures_are_drawn_by_the_seed():
 def test_a_picture_goes_with_its_own_box_and_truth():
     table = a_table([LEFT, RIGHT, []], labels=[0, 1, -1])
     boxes = np.float32([LEFT, LEFT, LEFT])
-    shown = evaluation.shown_pictures(a_dataset(table), table, boxes, None, 3, seed=0)
+    shown = evaluation.shown_pictures(a_dataset(table), table, Predictions("", boxes), None, 3, 0)
     assert [int(each.image[0, 0, 0]) for each in shown] == [0, 1, 2]
     assert [each.caption for each in shown] == ["cat", "dog", "image2"]
     assert [each.iou for each in shown] == [1.0, 0.0, None]
@@ -208,10 +233,10 @@ def test_the_files_of_an_evaluation(tmp_path, count):
     table = a_table([[LEFT], [RIGHT], []], sizes=[[10, 20], [100, 50], [7, 7]])
     boxes = np.float32([LEFT] * 3)
     dataset = a_dataset(table)
-    shown = evaluation.shown_pictures(dataset, table, boxes, None, count, 0)
+    shown = evaluation.shown_pictures(dataset, table, Predictions("", boxes), None, count, 0)
     rows = evaluation.score([Predictions("left", boxes)], table, dataset)
     result = {"title": "A title", "dataset": "made", "rows": rows, "skipped": []}
-    text = evaluation.write(tmp_path, result, shown, table, boxes)
+    text = evaluation.write(tmp_path, result, shown, table, Predictions("left", boxes))
     assert "50.0" in text
     pictures = ["boxes.png"] if count else []
     expected = sorted(["result.json", "table.md", "boxes.jsonl", "report.html", *pictures])
@@ -271,12 +296,18 @@ def mixed():
     return Dataset("mixed", NAMES, digits.ids, read)
 
 
+def extract(localizer, dataset, class_of, top_k=0):
+    extractor = evaluation.extractor_for(localizer.method, [localizer.estimator], top_k)
+    return extractor.extract(dataset, class_of, batch_size=4)
+
+
 @pytest.mark.parametrize("class_of", ["truth", "predicted", "7"])
 @pytest.mark.parametrize("batch_size", [3, 32])
 def test_served_boxes_are_those_of_the_library(localizer, served, mixed, class_of, batch_size):
-    expected, boxes = evaluation.predict(localizer, mixed, class_of, 4)
-    table, served_boxes = evaluation.predict_served(served, mixed, class_of, batch_size)
-    np.testing.assert_allclose(served_boxes, boxes, atol=1e-5)
+    expected = extract(localizer, mixed, class_of)
+    boxes = evaluation.predict(expected, localizer).boxes
+    table, found = evaluation.predict_served(served, mixed, class_of, batch_size)
+    np.testing.assert_allclose(found.boxes, boxes, atol=1e-5)
     assert table.ids == expected.ids
     assert len(table) == (5 if class_of == "truth" else 6)
     for column in ("class_ids", "labels", "sizes"):
@@ -290,9 +321,10 @@ def test_served_boxes_are_those_of_the_library(localizer, served, mixed, class_o
 
 
 def test_a_table_has_the_features_of_the_regressor(localizer, mixed):
-    table, boxes = evaluation.predict(localizer, mixed, "truth", 32)
+    table = extract(localizer, mixed, "truth")
     assert table.features.shape == (5, 152)
-    np.testing.assert_array_equal(boxes, localizer.regressor.predict(table.features))
+    boxes = evaluation.predict(table, localizer).boxes
+    np.testing.assert_array_equal(boxes, localizer.estimator.predict(table.features))
 
 
 def test_nothing_that_can_be_served(served, mixed):
@@ -301,8 +333,9 @@ def test_nothing_that_can_be_served(served, mixed):
 
 
 def test_pictures_with_maps(localizer, mixed):
-    table, boxes = evaluation.predict(localizer, mixed, "truth", 32)
-    shown = evaluation.shown_pictures(mixed, table, boxes, localizer.method, 2, seed=0)
+    table = extract(localizer, mixed, "truth")
+    predicted = evaluation.predict(table, localizer)
+    shown = evaluation.shown_pictures(mixed, table, predicted, localizer, 2, seed=0)
     for each in shown:
         assert each.map.shape == (32, 32)
         assert each.map.max() > 0

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 
+import keras
 import pytest
 import tensorflow as tf
 from absl import flags as absl_flags
@@ -175,6 +176,92 @@ def test_mean_and_scale_reach_the_classifier(given, monkeypatch):
     assert more["input_size"] == (8, 9)
 
 
+# --- Maps and localizers ---
+
+
+def a_network(model=None):
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 3)),
+            keras.layers.Conv2D(3, 3, activation="relu", name="conv"),
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Dense(2),
+        ]
+    )
+    return classifiers.load(model, "tf")
+
+
+def test_options_reach_the_map_method(given):
+    given("--maps=smooth_grad", "--map_option=samples=3", "--map_option=form=squared")
+    method = shared.map_method(a_network())
+    assert method.config["name"] == "smooth_grad"
+    assert (method.config["samples"], method.config["form"]) == (3, "squared")
+
+
+def test_layers_and_reduction_have_the_method_s_own_defaults(given):
+    given()
+    assert shared.map_method(a_network()).config == {
+        "name": "gradient",
+        "layers": ["pixels"],
+        "reduction": "max",
+    }
+    given("--layers=conv,pixels", "--reduction=l2")
+    assert shared.map_method(a_network()).config == {
+        "name": "gradient",
+        "layers": ["conv", "pixels"],
+        "reduction": "l2",
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--map_option=samples"], "--map_option must be KEY=VALUE; received 'samples'"),
+        (["--map_option=samples=3"], "'gradient' has no option 'samples', it takes layers"),
+        (["--maps=ten_crop", "--layers=conv"], "'ten_crop' has no option 'layers', it takes crop"),
+        (["--maps=ten_crop", "--map_option=count=3"], "count is the number of sub-images"),
+    ],
+)
+def test_map_options_that_are_refused(given, arguments, message):
+    given(*arguments)
+    with pytest.raises(ValueError, match=message):
+        shared.map_method(a_network())
+
+
+def test_options_reach_the_localizer(given):
+    given("--features=pooled", "--localizer_option=components=3")
+    linear, cut = shared.estimators(["linear", "graphcut"])
+    assert linear.features == "pooled"
+    assert cut.components == 3
+
+
+def test_an_option_that_no_localizer_has(given):
+    given("--localizer_option=speed=3")
+    with pytest.raises(ValueError, match="linear has no option 'speed'; there is features"):
+        shared.estimators(["linear"])
+
+
+def test_a_localizer_that_learns_nothing_needs_no_folder(given):
+    given("--maps=guided")
+    (found,) = shared.localizers(a_network(), "graphcut")
+    assert found.method.config["name"] == "guided"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name", "message"),
+    [
+        ([], "threshold", "'threshold' has to be fitted first, by train/box_regressor.py"),
+        ([], "linear", "'linear' has to be fitted first"),
+        ([], "no/folder", "There is no localizer in no/folder"),
+        (["--maps=guided"], "no/folder", "--maps must be left out: it is recorded"),
+    ],
+)
+def test_localizers_that_cannot_be(given, arguments, name, message):
+    given(*arguments)
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        shared.localizers(a_network(), name)
+
+
 def test_require(given):
     given("--dataset=digits")
     shared.require("dataset")
@@ -199,7 +286,7 @@ def test_configuration_holds_every_flag_of_the_binary(given):
     assert found["dataset"] == "digits"
     assert found["dataset_option"] == ["count=3"]
     assert found["seed"] == 5
-    assert found["layers"] == ["pixels"]
+    assert found["layers"] is None
     assert list(found) == sorted(found)
 
 

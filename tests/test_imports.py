@@ -28,7 +28,7 @@ PARTS = (
     ("classifiers",),
     ("maps",),
     ("features",),
-    ("localizers",),
+    ("class_model", "localizers"),
     ("metrics",),
     ("pipeline",),
     ("localizer",),

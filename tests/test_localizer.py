@@ -10,7 +10,7 @@ from keras import layers
 
 from sensmap import boxes as box_geometry
 from sensmap import classifiers, features, images, maps
-from sensmap.localizer import CONFIG_FILE, REGRESSOR_FILE, Localizer
+from sensmap.localizer import CONFIG_FILE, LOCALIZER_FILE, Localizer
 from sensmap.localizers.linear import BoxRegressor
 
 RNG = np.random.default_rng(0)
@@ -49,7 +49,7 @@ def test_boxes_are_those_of_the_regressor(kind, taken):
     class_ids = np.arange(12) % 4
     found = localizer(IMAGES, class_ids)
     result = localizer.method(IMAGES, class_ids)
-    expected = localizer.regressor.predict(list(result.maps))
+    expected = localizer.estimator.predict(list(result.maps))
     np.testing.assert_allclose(found.boxes, expected, atol=1e-6)
     assert found.boxes.dtype == np.float32
     assert box_geometry.is_valid(found.boxes).all()
@@ -91,16 +91,29 @@ def test_a_map_that_says_nothing_is_flagged_and_has_a_box():
 def test_it_can_be_traced_into_a_larger_graph(localizer):
     @tf.function(input_signature=[tf.TensorSpec([None, 16, 16, 3], tf.uint8)], autograph=False)
     def serve(pixels):
-        wanted = tf.fill([tf.shape(pixels)[0]], maps.PREDICTED)
-        return localizer.localize(tf.cast(pixels, tf.float32), wanted).boxes
+        return localizer.explain(tf.cast(pixels, tf.float32), maps.top(2)).boxes
 
-    np.testing.assert_allclose(serve(IMAGES[:5]), localizer(IMAGES[:5]).boxes, atol=1e-6)
+    found = localizer(IMAGES[:5], top_k=2).boxes
+    np.testing.assert_allclose(serve(IMAGES[:5]), found, atol=1e-6)
+    np.testing.assert_allclose(found[:, 0], localizer(IMAGES[:5]).boxes, atol=1e-6)
+
+
+def test_the_best_classes_have_the_boxes_that_each_has_alone(localizer):
+    found = localizer(IMAGES, top_k=3)
+    order = np.argsort(-found.scores, axis=1)
+    assert found.class_ids.tolist() == order[:, :3].tolist()
+    assert found.boxes.shape == (12, 3, 4)
+    for rank in range(3):
+        alone = localizer(IMAGES, found.class_ids[:, rank])
+        np.testing.assert_allclose(found.boxes[:, rank], alone.boxes, atol=1e-5)
+        for several, one in zip(found.maps, alone.maps, strict=True):
+            np.testing.assert_allclose(several[:, rank], one, rtol=1e-4, atol=1e-6 * one.max())
 
 
 def test_a_regressor_for_other_maps_is_refused(localizer):
     only_pixels = maps.create("gradient", localizer.classifier)
     with pytest.raises(ValueError, match="fitted on 304 features, but the maps of pixels give 152"):
-        Localizer(only_pixels, localizer.regressor)
+        Localizer(only_pixels, localizer.estimator)
 
 
 @pytest.mark.parametrize(
@@ -134,17 +147,18 @@ def test_a_loaded_localizer_gives_the_same_bytes(localizer, saved):
 
 
 def test_what_is_written(localizer, saved):
-    assert sorted(path.name for path in saved.iterdir()) == [CONFIG_FILE, REGRESSOR_FILE]
+    assert sorted(path.name for path in saved.iterdir()) == [CONFIG_FILE, LOCALIZER_FILE]
     config = json.loads((saved / CONFIG_FILE).read_text())
     assert config["maps"] == localizer.method.config
     assert config["classifier"] == localizer.classifier.config
-    assert config["features"] == "quantiles"
+    assert config["localizer"]["name"] == "linear"
+    assert config["localizer"]["features"] == "quantiles"
     assert config["metrics"] == {"corloc": 61.5}
 
 
 def test_writing_a_loaded_localizer_gives_the_same_files(saved, tmp_path):
     Localizer.load(saved, classifiers.load(MODEL, "tf")).save(tmp_path / "again")
-    for name in (CONFIG_FILE, REGRESSOR_FILE):
+    for name in (CONFIG_FILE, LOCALIZER_FILE):
         assert (tmp_path / "again" / name).read_bytes() == (saved / name).read_bytes()
 
 
@@ -153,7 +167,7 @@ def test_a_folder_that_exists_is_not_replaced_unasked(localizer, saved, tmp_path
         localizer.save(saved)
     (tmp_path / "notes.txt").write_text("mine")
     localizer.save(tmp_path, overwrite=True)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [CONFIG_FILE, REGRESSOR_FILE]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [CONFIG_FILE, LOCALIZER_FILE]
 
 
 def other_weights():
@@ -202,7 +216,7 @@ def test_a_missing_folder(tmp_path):
 
 def test_a_missing_regressor(localizer, tmp_path):
     localizer.save(tmp_path / "run")
-    (tmp_path / "run" / REGRESSOR_FILE).unlink()
+    (tmp_path / "run" / LOCALIZER_FILE).unlink()
     with pytest.raises(FileNotFoundError, match="no box regressor"):
         Localizer.load(tmp_path / "run", localizer.classifier)
 
@@ -217,7 +231,7 @@ def test_a_missing_regressor(localizer, tmp_path):
         (lambda config: {**config, "maps": {"name": "gradients"}}, "no 'gradients' among the maps"),
         (
             lambda config: {**config, "maps": {**config["maps"], "speed": 2}},
-            "its map method cannot be made: .*speed",
+            "cannot be made again: .* no option 'speed'; it takes layers",
         ),
         (
             lambda config: {**config, "maps": {**config["maps"], "layers": ["pixels"]}},

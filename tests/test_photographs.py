@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from sensmap import boxes as box_geometry
-from sensmap import classifiers, images, maps, photographs
+from sensmap import classifiers, images, maps, photographs, ready_made
 from sensmap.export import export_saved_model
 from sensmap.localizer import Localizer
 from sensmap.localizers.linear import BoxRegressor
@@ -45,6 +45,11 @@ def saved(localizer, tmp_path_factory):
     folder = tmp_path_factory.mktemp("localizer") / "run"
     localizer.save(folder)
     return folder
+
+
+@pytest.fixture(scope="module")
+def loaded(classifier, saved):
+    return Localizer.load(saved, classifier)
 
 
 @pytest.fixture(scope="module")
@@ -100,8 +105,8 @@ def run(folder, localize, **options):
     return [json.loads(line) for line in lines], failed
 
 
-def test_lines_and_failures(folder, classifier, saved, localizer):
-    lines, failed = run(folder, photographs.by_localizer(classifier, str(saved), (), None))
+def test_lines_and_failures(folder, loaded, localizer):
+    lines, failed = run(folder, photographs.by_localizer(loaded, None))
     assert names([path for path, _ in failed], folder) == ["empty.jpg", "text.jpg"]
     assert failed[0][1] == f"{folder / 'empty.jpg'}: the file is empty."
     assert [line["file"] for line in lines] == [
@@ -118,12 +123,12 @@ def test_lines_and_failures(folder, classifier, saved, localizer):
         assert line["size"] == {"height": height, "width": width}
         in_pixels = expected.boxes[0] * [width, height, width, height]
         np.testing.assert_allclose(line["box_pixels"], in_pixels, atol=0.1)
-        assert "map_says_nothing" not in line
+        assert "box_is_stand_in" not in line
 
 
 @pytest.mark.parametrize("asked", ["bee", "1", "BEE"])
-def test_a_class_by_name_or_number(folder, classifier, saved, export, asked):
-    by_library = photographs.by_localizer(classifier, str(saved), (), asked)
+def test_a_class_by_name_or_number(folder, loaded, export, asked):
+    by_library = photographs.by_localizer(loaded, asked)
     by_export = photographs.by_saved_model(str(export), asked)
     for localize in (by_library, by_export):
         lines, _ = run(folder / "inner", localize)
@@ -131,15 +136,15 @@ def test_a_class_by_name_or_number(folder, classifier, saved, export, asked):
 
 
 @pytest.mark.parametrize("asked", ["zebra", "4", "-1"])
-def test_a_class_that_there_is_not(classifier, saved, export, asked):
+def test_a_class_that_there_is_not(loaded, export, asked):
     with pytest.raises(ValueError, match="no class"):
-        photographs.by_localizer(classifier, str(saved), (), asked)
+        photographs.by_localizer(loaded, asked)
     with pytest.raises(ValueError, match="no class"):
         photographs.by_saved_model(str(export), asked)
 
 
-def test_an_export_finds_what_the_library_finds(folder, classifier, saved, export):
-    by_library, _ = run(folder, photographs.by_localizer(classifier, str(saved), (), None))
+def test_an_export_finds_what_the_library_finds(folder, loaded, export):
+    by_library, _ = run(folder, photographs.by_localizer(loaded, None))
     by_export, failed = run(folder, photographs.by_saved_model(str(export), None))
     assert len(failed) == 2
     for left, right in zip(by_library, by_export, strict=True):
@@ -149,8 +154,27 @@ def test_an_export_finds_what_the_library_finds(folder, classifier, saved, expor
         assert left == right
 
 
+def ready(classifier, layers):
+    method = maps.create("gradient", classifier, layers=layers)
+    return Localizer(method, ready_made.regressor(method))
+
+
+def test_the_best_classes(folder, loaded, localizer):
+    lines, _ = run(folder, photographs.by_localizer(loaded, None, top_k=3))
+    for line in lines:
+        expected = localizer(images.load(line["file"])[None], top_k=3)
+        guesses = [line, *line["next"]]
+        assert [guess["class_id"] for guess in guesses] == expected.class_ids[0].tolist()
+        found = [guess["box"] for guess in guesses]
+        np.testing.assert_allclose(found, expected.boxes[0], atol=1e-4)
+        assert [guess["score"] for guess in guesses] == sorted(
+            (guess["score"] for guess in guesses), reverse=True
+        )
+
+
 def test_the_ready_made_regressor_needs_no_folder(folder, classifier):
-    lines, _ = run(folder, photographs.by_localizer(classifier, None, ("pixels", "conv"), None))
+    localize = photographs.by_localizer(ready(classifier, ["pixels", "conv"]), None)
+    lines, _ = run(folder, localize)
     boxes = np.array([line["box"] for line in lines])
     assert box_geometry.is_valid(boxes).all()
 
@@ -163,9 +187,9 @@ def test_a_map_that_says_nothing_is_told(folder):
             keras.layers.Dense(2, kernel_initializer="zeros"),
         ]
     )
-    localize = photographs.by_localizer(classifiers.load(model, "tf"), None, ("pixels",), None)
+    localize = photographs.by_localizer(ready(classifiers.load(model, "tf"), "pixels"), None)
     lines, _ = run(folder, localize)
-    assert [line["map_says_nothing"] for line in lines] == [True] * 3
+    assert [line["box_is_stand_in"] for line in lines] == [True] * 3
     assert [line["class"] for line in lines] == [None] * 3
     assert box_geometry.is_valid(np.array([line["box"] for line in lines])).all()
 
@@ -174,9 +198,9 @@ def test_a_map_that_says_nothing_is_told(folder):
 
 
 @pytest.mark.parametrize("kind", ["library", "export"])
-def test_overlays(folder, tmp_path, classifier, saved, export, kind):
+def test_overlays(folder, tmp_path, loaded, export, kind):
     localize = (
-        photographs.by_localizer(classifier, str(saved), (), None)
+        photographs.by_localizer(loaded, None)
         if kind == "library"
         else photographs.by_saved_model(str(export), None)
     )
@@ -186,18 +210,18 @@ def test_overlays(folder, tmp_path, classifier, saved, export, kind):
     assert images.load(tmp_path / "out" / "0003_a.jpg").shape == (30, 30, 3)
 
 
-def test_a_long_name_is_cut(tmp_path, classifier, saved):
+def test_a_long_name_is_cut(tmp_path, loaded):
     (tmp_path / "in").mkdir()
     pixels = RNG.integers(0, 256, (9, 9, 3), np.uint8)
     (tmp_path / "in" / f"{'x' * 240}.png").write_bytes(tf.io.encode_png(pixels).numpy())
-    localize = photographs.by_localizer(classifier, str(saved), (), None)
+    localize = photographs.by_localizer(loaded, None)
     _, failed = run(tmp_path / "in", localize, overlays=str(tmp_path / "out"))
     assert not failed
     assert [path.name for path in (tmp_path / "out").iterdir()] == [f"0000_{'x' * 40}.jpg"]
 
 
-def test_overlays_appear_whole_or_not_at_all(folder, tmp_path, classifier, saved):
-    whole = photographs.by_localizer(classifier, str(saved), (), None)
+def test_overlays_appear_whole_or_not_at_all(folder, tmp_path, loaded):
+    whole = photographs.by_localizer(loaded, None)
 
     def fails_at_last(pixels):
         if pixels.shape[:2] == (30, 30):
@@ -209,10 +233,10 @@ def test_overlays_appear_whole_or_not_at_all(folder, tmp_path, classifier, saved
     assert [path.name for path in tmp_path.iterdir()] == [folder.name]
 
 
-def test_a_folder_of_overlays_is_not_replaced_unasked(folder, tmp_path, classifier, saved):
+def test_a_folder_of_overlays_is_not_replaced_unasked(folder, tmp_path, loaded):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "notes.txt").write_text("mine")
-    localize = photographs.by_localizer(classifier, str(saved), (), None)
+    localize = photographs.by_localizer(loaded, None)
     with pytest.raises(FileExistsError, match="exists and is not empty"):
         run(folder, localize, overlays=str(tmp_path / "out"))
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["notes.txt"]

@@ -329,3 +329,74 @@ def test_sanity_check_leaves_out_what_it_cannot_use():
 @pytest.mark.parametrize("classes", [["cat"], []], ids=["other classes", "no classes"])
 def test_no_sanity_check_without_a_known_class(extractor, classes):
     assert sanity_check(extractor.method, dataset([], classes)) is None
+
+
+# --- Readers and the best classes ---
+
+
+class Sums:
+    """Reads the sum of each layer's map off it, and the brightness of the image."""
+
+    in_graph = False
+
+    def __init__(self):
+        self.read_maps = 0
+
+    def read(self, of_layers, image):
+        self.read_maps += 1
+        return np.float32([*(each.sum() for each in of_layers), image.mean()])
+
+
+@pytest.mark.parametrize("top_k", [0, 3])
+def test_readers_get_each_map_with_its_image(top_k):
+    method = maps.create("gradient", classifier(), layers=["pixels", "conv2"])
+    reader = Sums()
+    extractor = Extractor(method, None, {"sums": reader}, top_k)
+    table = extractor.extract(DIGITS, batch_size=4)
+    assert table.features.shape == (11, 0)
+    images_ = np.stack([each.image for each in DIGITS])
+    best = method(images_).scores.argsort(axis=1)[:, ::-1][:, :top_k]
+    assert table.guessed.class_ids.tolist() == best.tolist()
+    for rank in range(-1, top_k):
+        class_ids = table.class_ids if rank < 0 else best[:, rank]
+        sums = [each.sum(axis=(1, 2)) for each in method(images_, class_ids).maps]
+        expected = np.stack([*sums, images_.mean(axis=(1, 2, 3))], axis=1)
+        found = table.asked.of["sums"] if rank < 0 else table.guessed.of["sums"][:, rank]
+        np.testing.assert_allclose(found, expected, rtol=1e-3)
+    # A class that is asked for and among the best is read once.
+    asked_again = (best == table.class_ids[:, None]).any(axis=1).sum()
+    assert reader.read_maps == 11 * (1 + top_k) - asked_again
+
+
+def test_features_and_scores_of_the_best_classes():
+    method = maps.create("gradient", classifier())
+    table = Extractor(method, top_k=2).extract(DIGITS, "predicted")
+    assert table.guessed.features.shape == (11, 2, 152)
+    np.testing.assert_allclose(table.guessed.features[:, 0], table.features, atol=1e-5)
+    np.testing.assert_array_equal(table.guessed.class_ids[:, 0], table.class_ids)
+    scores = method(np.stack([each.image for each in DIGITS])).scores
+    np.testing.assert_allclose(
+        table.guessed.scores, np.sort(scores, axis=1)[:, :-3:-1], rtol=1e-4, atol=1e-5
+    )
+    np.testing.assert_allclose(table.asked.scores, table.guessed.scores[:, 0], rtol=1e-5)
+
+
+def test_a_reader_that_fails_is_heard_of():
+    class Fails(Sums):
+        def read(self, of_layers, image):
+            raise ValueError("it cannot be read")
+
+    extractor = Extractor(maps.create("gradient", classifier()), None, {"fails": Fails()})
+    with pytest.raises(ValueError, match="it cannot be read"):
+        extractor.extract(DIGITS)
+
+
+def test_batches_are_made_smaller_where_memory_is_short(monkeypatch):
+    sizes = []
+    extractor = Extractor(maps.create("gradient", classifier()))
+    whole = extractor.extract(DIGITS)
+    monkeypatch.setattr(extractor.method, "images_at_once", lambda classes: 3)
+    compiled = extractor.compiled
+    extractor.compiled = lambda pixels, ids: sizes.append(len(pixels)) or compiled(pixels, ids)
+    np.testing.assert_allclose(extractor.extract(DIGITS).features, whole.features, atol=1e-5)
+    assert sizes == [3, 3, 3, 2]

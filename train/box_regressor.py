@@ -1,11 +1,13 @@
-r"""Fits the regression from sensitivity maps to boxes.
+r"""Fits what turns sensitivity maps into boxes: a regression, or a threshold.
 
     python -m train.box_regressor --classifier=runs/digits/classifier \
         --dataset=digits --split=fit --layers=auto --output=runs/digits/localizer
 
-Writes a folder that every --localizer takes: regressor.npz and config.json (settings, versions,
+Writes a folder that every --localizer takes: localizer.npz and config.json (settings, versions,
 the classifier it belongs to, the images it was fitted on). With --ready_made no boxes are needed:
 the coefficients that come with sensmap are adapted to the classifier by unlabelled images.
+--localizer=threshold picks the threshold with the highest CorLoc, --localizer=graphcut learns
+nothing and only records its settings.
 """
 
 from collections.abc import Sequence
@@ -21,6 +23,9 @@ shared.define_dataset(part="train")
 shared.define_maps()
 shared.define_batch()
 shared.define_output()
+flags.DEFINE_enum(
+    "localizer", "linear", ["linear", "graphcut", "threshold"], "what turns maps into boxes"
+)
 flags.DEFINE_bool(
     "ready_made", False, "adapt the ready-made regressor to unlabelled images instead of fitting"
 )
@@ -29,38 +34,43 @@ flags.DEFINE_bool(
 def run(_: Sequence[str]) -> None:
     shared.require("classifier", "dataset", "output")
     if FLAGS.ready_made:
-        shared.refuse("the ready-made regressor is for quantiles", "features")
-    from sensmap import files, ready_made
+        holds = "the ready-made regressor is a linear one for quantiles"
+        shared.refuse(holds, "features", "localizer", "localizer_option")
+    from sensmap import evaluation, files, ready_made
     from sensmap.localizer import Localizer, baselines
-    from sensmap.localizers.linear import BoxRegressor
-    from sensmap.pipeline import Extractor
 
     with files.output_folder(FLAGS.output, FLAGS.overwrite) as work:
         classifier = shared.classifier()
         data = shared.dataset()
         accuracy = shared.report_sanity(classifier, data)
         method = shared.map_method(classifier)
-        table = Extractor(method, FLAGS.features).extract(data, FLAGS.class_of, FLAGS.batch_size)
+        (estimator,) = shared.estimators([FLAGS.localizer])
+        extractor = evaluation.extractor_for(method, [estimator], top_k=0)
+        table = extractor.extract(data, FLAGS.class_of, FLAGS.batch_size)
         shared.report_skipped(table)
         if FLAGS.ready_made:
-            regressor = ready_made.adapt(ready_made.regressor(method), table.features)
+            estimator = ready_made.adapt(ready_made.regressor(method), table.features)
         else:
-            regressor = BoxRegressor(FLAGS.features).fit(table.features, table.truths)
+            estimator.fit(evaluation.readings(estimator, table.asked), table.truths)
         config = {
             "data": shared.data_record(data, table),
-            "penalty": regressor.penalty_,
-            "fitted_on_boxes_of": 0 if FLAGS.ready_made else regressor.images_,
+            "fitted_on_boxes_of": 0 if FLAGS.ready_made else getattr(estimator, "images_", 0),
             "baselines": ready_made.baselines() if FLAGS.ready_made else baselines(table.truths),
             "sanity": accuracy,
             "configuration": shared.configuration(__name__),
             "versions": shared.versions(),
         }
-        Localizer(method, regressor, config).write_into(work)
-    used = f"adapted to {len(table)}" if FLAGS.ready_made else f"fitted on {regressor.images_}"
-    print(
-        f"{FLAGS.output}: {used} images, {table.features.shape[1]} features of "
-        f"{', '.join(method.layers)}, penalty {regressor.penalty_:g}."
-    )
+        Localizer(method, estimator, config).write_into(work)
+    used = f"adapted to {len(table)} images" if FLAGS.ready_made else _fit_of(estimator)
+    print(f"{FLAGS.output}: {estimator.title}, {used}, maps of {', '.join(method.layers)}.")
+
+
+def _fit_of(estimator) -> str:
+    found = [f"fitted on {estimator.images_} images"] if hasattr(estimator, "images_") else []
+    for name in ("penalty", "threshold"):
+        if hasattr(estimator, f"{name}_"):
+            found.append(f"{name} {getattr(estimator, f'{name}_'):g}")
+    return ", ".join(found) or "nothing to fit"
 
 
 def main() -> None:

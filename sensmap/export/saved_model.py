@@ -97,7 +97,7 @@ def export_saved_model(
         tf.saved_model.save(servable.module, os.fspath(work), servable.signatures)
         extra = work / EXTRA
         extra.mkdir()
-        size = localizer.classifier.input_size
+        size = localizer.method.image_size
         about = {"version": version, "top_k": top_k, "with_map": with_map}
         about["warmup"] = warmup.write(extra, name, servable.signatures, size)
         files.write_json(extra / CONFIG_FILE, _config(localizer, about))
@@ -125,9 +125,7 @@ def _config(localizer: Localizer, about: dict[str, Any]) -> dict[str, Any]:
     packages = ("sensmap", "tensorflow", "keras", "numpy")
     return {
         **localizer.config,
-        "classifier": localizer.classifier.config,
-        "maps": localizer.method.config,
-        "features": localizer.regressor.features,
+        **localizer.recorded,
         "export": {**about, "versions": {package: _version(package) for package in packages}},
     }
 

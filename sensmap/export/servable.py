@@ -2,8 +2,9 @@
 
     bytes ─ decode ─ resize ─ preprocessing ─ classifier ─ gradient ─ features ─ regression ─ box
 
-Decoding and resizing are those of `sensmap.images`, all the rest is `Localizer.compiled`: the
-very graph that the library runs, so that the two cannot differ.
+Decoding and resizing are those of `sensmap.images`, all the rest is `Localizer.explain`: the
+very flow that the library runs, so that the two cannot differ. The boxes of several classes come
+of one forward pass.
 
 ============================ ================================ ================================
 signature                    inputs                           classes that boxes are given for
@@ -25,9 +26,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from sensmap import images
-from sensmap.localizer import Localization, Localizer
-from sensmap.maps import PREDICTED
+from sensmap import images, maps
+from sensmap.localizer import Localizer
 
 SIGNATURES = ("serving_default", "bytes_with_class", "images", "images_with_class")
 
@@ -52,16 +52,12 @@ class Servable:
         module: what `tf.saved_model.save` takes beside them.
 
     Raises:
-        ValueError: for a ``top_k`` below one or above the number of classes.
+        ValueError: for a ``top_k`` below one or above the number of classes, or a localizer that
+            works on the host.
     """
 
     def __init__(self, localizer: Localizer, top_k: int = 1, with_map: bool = False):
-        classes = localizer.classifier.num_classes
-        if not 1 <= top_k <= classes:
-            raise ValueError(
-                f"top_k={top_k}: boxes can be given for 1 to {classes} classes, which is how many "
-                "the classifier has."
-            )
+        maps.check_top_k(top_k, localizer.classifier.num_classes)
         self._localizer = localizer
         self._top_k = top_k
         self._with_map = with_map
@@ -78,12 +74,12 @@ class Servable:
         # The variables themselves, not the Keras model: of a model's variables the loaders of
         # TF1 and of TensorFlow Serving would not find the values.
         self.module = tf.Module()
-        self.module.all_variables = list(localizer.compiled.get_concrete_function().variables)
+        self.module.all_variables = list(localizer.graph().variables)
 
     def _from_bytes(self, image_bytes, class_id=None):
         with tf.control_dependencies([_assert_images(image_bytes)]):
             image_bytes = tf.identity(image_bytes)
-        size = self._localizer.classifier.input_size
+        size = self._localizer.method.image_size
 
         def read(data):
             with tf.device("CPU:0"):  # as in `sensmap.images.load_resized`
@@ -101,44 +97,32 @@ class Servable:
         return self._answer(resized, sizes, class_id)
 
     def _from_images(self, images_, class_id=None):
-        resized = images.resize(images_, self._localizer.classifier.input_size)
+        resized = images.resize(images_, self._localizer.method.image_size)
         shape = tf.shape(images_)
         return self._answer(resized, tf.tile(shape[None, 1:3], [shape[0], 1]), class_id)
 
     def _answer(self, resized, sizes, class_id) -> dict[str, tf.Tensor]:
         """From resized images, their original ``(N, 2)`` sizes and class ids to the outputs."""
-        found = self._localize(resized, class_id)
-        boxes = tf.stack([each.boxes for each in found], axis=1)
-        scores = [tf.gather(each.scores, each.class_ids, batch_dims=1) for each in found]
+        localizer = self._localizer
+        if class_id is None:
+            found = localizer.explain(resized, maps.top(self._top_k))
+        else:
+            count = tf.shape(resized)[0]
+            checks = _assert_class_ids(class_id, count, localizer.classifier.num_classes)
+            with tf.control_dependencies(checks):
+                found = localizer.explain(resized, maps.given(class_id[:, None]))
         corners = tf.cast(tf.gather(sizes, [1, 0, 1, 0], axis=1), tf.float32)
         answer = {
-            "class_ids": tf.stack([each.class_ids for each in found], axis=1),
-            "class_scores": tf.stack(scores, axis=1),
-            "boxes": boxes,
-            "boxes_pixels": boxes * corners[:, None],
-            "degenerate": tf.stack([each.degenerate for each in found], axis=1),
+            "class_ids": found.class_ids,
+            "class_scores": tf.gather(found.scores, found.class_ids, batch_dims=1),
+            "boxes": found.boxes,
+            "boxes_pixels": found.boxes * corners[:, None],
+            "degenerate": found.degenerate,
         }
         if self._with_map:
-            for position, layer in enumerate(self._localizer.method.layers):
-                maps = [each.maps[position] for each in found]
-                answer[map_output(layer)] = tf.stack(maps, axis=1)
+            named = map(map_output, localizer.method.layers)
+            answer.update(zip(named, found.maps, strict=True))
         return answer
-
-    def _localize(self, resized, class_id) -> list[Localization]:
-        """One pass a class."""
-        count = tf.shape(resized)[0]
-        if class_id is not None:
-            checks = _assert_class_ids(class_id, count, self._localizer.classifier.num_classes)
-            with tf.control_dependencies(checks):
-                return [self._localizer.compiled(resized, tf.identity(class_id))]
-        found = [self._localizer.compiled(resized, tf.fill([count], PREDICTED))]
-        ranking = tf.math.top_k(found[0].scores, self._top_k).indices
-        for rank in range(1, self._top_k):
-            # One after the other, so that k classes take no more memory than one.
-            with tf.control_dependencies([found[-1].boxes]):
-                again = tf.identity(resized)
-            found.append(self._localizer.compiled(again, ranking[:, rank]))
-        return found
 
 
 def map_output(layer: str) -> str:

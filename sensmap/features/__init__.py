@@ -6,6 +6,6 @@ same function runs on the device behind the backward pass and inside the servabl
 known as ``--features=<name>``.
 """
 
-from sensmap.features._base import compute, is_degenerate
+from sensmap.features._base import compute, compute_by_class, is_degenerate
 
-__all__ = ["compute", "is_degenerate"]
+__all__ = ["compute", "compute_by_class", "is_degenerate"]

@@ -27,6 +27,23 @@ def compute(name: str, maps: Sequence[tf.Tensor]) -> tf.Tensor:
     return tf.concat([module.compute(_or_uniform(tf.cast(m, tf.float32))) for m in maps], axis=1)
 
 
+def compute_by_class(name: str | None, maps: Sequence[tf.Tensor]) -> tf.Tensor:
+    """`compute` for maps of several classes an image.
+
+    Args:
+        name: as there; None for no features at all.
+        maps: one ``(N, K, h, w)`` tensor a layer.
+
+    Returns:
+        ``(N, K, F)`` float32.
+    """
+    count, classes = tf.shape(maps[0])[0], maps[0].shape[1]
+    if name is None:
+        return tf.zeros([count, classes, 0])
+    flat = compute(name, [tf.reshape(each, [-1, *each.shape[2:]]) for each in maps])
+    return tf.reshape(flat, [count, classes, flat.shape[1]])
+
+
 def is_degenerate(maps: tf.Tensor) -> tf.Tensor:
     """Which maps say nothing: holding NaN or infinity, or zero everywhere; ``(N,)`` bool.
 

@@ -64,6 +64,10 @@ tbody th { font-weight: 400; min-width: 9rem; }
 td.number, th.number {
   text-align: right; font-variant-numeric: tabular-nums lining-nums; white-space: nowrap;
 }
+.dense table { font-size: .82rem; }
+.dense thead th { font-size: .76rem; }
+.dense th, .dense td { padding: .4rem .5rem; }
+.dense th.number { white-space: normal; }
 tr.strong { background: var(--wash); }
 tr.strong th, tr.strong td { font-weight: 600; }
 .gallery {
@@ -72,6 +76,7 @@ tr.strong th, tr.strong td { font-weight: 600; }
 }
 .gallery.wide { grid-template-columns: repeat(auto-fill, minmax(min(19.5rem, 100%), 1fr)); }
 figure { margin: 0; break-inside: avoid; }
+section > figure { margin: 1.5rem 0; }
 .frames { display: grid; grid-auto-flow: column; grid-auto-columns: 1fr; gap: 4px; }
 img {
   display: block; width: 100%; aspect-ratio: 1; object-fit: contain;
@@ -96,6 +101,7 @@ pre {
   font: .82rem/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace;
 }
 @media (max-width: 40rem) {
+  .frames.many { grid-auto-flow: row; grid-template-columns: 1fr 1fr; }
   body { font-size: 16px; }
   main { padding-top: 2rem; }
   .bars li { grid-template-columns: 1fr 3.2rem; }
@@ -115,6 +121,8 @@ pre {
   tr, .headline, .bars { break-inside: avoid; }
   .scroll, pre { overflow: visible; }
   pre { white-space: pre-wrap; }
-  .track, .bar, img, tr.strong { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
+  .track, .bar, .legend i, img, tr.strong {
+    print-color-adjust: exact; -webkit-print-color-adjust: exact;
+  }
 }
 """

@@ -19,6 +19,9 @@ from sensmap.report._style import STYLE
 # A browser holds itself to this, too: pictures from inside of the page and nothing else.
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
+# Tables with more columns are set in smaller type.
+_MANY_COLUMNS = 8
+
 
 class Block(str):
     """Escaped HTML."""
@@ -122,8 +125,9 @@ def table(table: tables.Table, strong_row: int | None = None) -> Block:
     """A table that scrolls sideways, by itself, where the page is too narrow for it."""
     element = tables.as_html(table, strong_row)
     label = escape(f"Table: {', '.join(table.titles)}")
+    style = "scroll dense" if len(table.titles) > _MANY_COLUMNS else "scroll"
     return Block(
-        f'<div class="scroll" role="region" tabindex="0" aria-label="{label}">\n{element}\n</div>'
+        f'<div class="{style}" role="region" tabindex="0" aria-label="{label}">\n{element}\n</div>'
     )
 
 
@@ -140,8 +144,10 @@ def figure(pictures: Sequence[tuple[bytes, str]], caption: str, note: str = "") 
     """
     images = "".join(f'<img src="{_data_uri(data)}" alt="{escape(alt)}">' for data, alt in pictures)
     text = escape(caption) + (f"<span>{escape(note)}</span>" if note else "")
+    # A phone has room for two beside each other.
+    style = "frames many" if len(pictures) > 2 else "frames"
     return Block(
-        f'<figure><div class="frames">{images}</div><figcaption>{text}</figcaption></figure>'
+        f'<figure><div class="{style}">{images}</div><figcaption>{text}</figcaption></figure>'
     )
 
 
@@ -156,16 +162,20 @@ def gallery(figures: Sequence[Block], wide: bool = False) -> Block:
     return Block(f'<div class="{style}">\n{_join(figures)}\n</div>')
 
 
-def legend(entries: Sequence[tuple[str, tuple[int, int, int], bool]]) -> Block:
-    """What outlines mean.
+def legend(entries: Sequence[tuple[str, tuple[int, int, int], str]]) -> Block:
+    """What outlines and areas mean.
 
     Args:
-        entries: name, RGB colour and whether the line is dashed.
+        entries: name, RGB colour, and "solid" or "dashed" for a line or "filled" for an area.
     """
+    looks = {
+        "solid": "border-color:rgb{0}",
+        "dashed": "border-color:rgb{0};border-style:dashed",
+        "filled": "border-color:rgb{0};background:rgb{0}",
+    }
     keys = "".join(
-        f'<span><i style="border-color:rgb{colour};border-style:{"dashed" if dashed else "solid"}">'
-        f"</i>{escape(name)}</span>"
-        for name, colour, dashed in entries
+        f'<span><i style="{looks[look].format(colour)}"></i>{escape(name)}</span>'
+        for name, colour, look in entries
     )
     return Block(f'<p class="legend">{keys}</p>')
 

@@ -1,4 +1,4 @@
-"""Boxes on images, maps over images, and grids of both.
+"""Boxes on images, maps and seeds over images, segmentations, and grids of them.
 
 Every image is ``(H, W, 3)`` uint8 RGB, going in and coming out; what goes in is left unchanged.
 """
@@ -13,15 +13,24 @@ from numpy.typing import ArrayLike
 
 from sensmap import boxes as box_geometry
 from sensmap._opencv import cv2
+from sensmap.report import _labels
 
 # The colours of the paper's Figure 1, in shades that also differ in lightness.
 TRUTH = (30, 220, 90)
 PREDICTION = (235, 30, 45)
 
+# Of guesses, the first one first: they differ in lightness from each other and from true boxes,
+# and stay apart for every kind of colour blindness.
+GUESSES = ((205, 60, 65), (255, 240, 70), (130, 145, 255), (125, 35, 125), (10, 20, 150))
+
+# What the pixels under each value of seeds are for: the colours of Simonyan et al., Figure 4.
+UNUSED_SEED, BACKGROUND_SEED, FOREGROUND_SEED = (255, 0, 0), (0, 255, 255), (0, 0, 255)
+
 _PAPER = 255  # a grid's background
 _MAT = 236  # what fills a tile beside its picture
 _INK = (40, 40, 40)
 _MARGIN = 8  # pixels between tiles
+_LEAST_SIDE = 320  # pixels of an image's longer side that leave room for labels
 
 
 def draw_boxes(
@@ -56,8 +65,7 @@ def draw_boxes(
     if thickness is None:
         thickness = max(1, round(max(size) / 80))
     casing = max(1, thickness // 3)
-    # Light lines get a dark casing and dark lines a light one.
-    casing_colour = 0 if np.dot(colour, (0.299, 0.587, 0.114)) > 127 else 255
+    casing_colour = _contrasting(colour)
     for box in box_geometry.xyxy_to_pixels(boxes, size):
         x0, y0, x1, y1 = np.round(box).astype(int).tolist()
         line = _band(size, (x0, y0, x1, y1), thickness)
@@ -122,8 +130,156 @@ def overlay(image: np.ndarray, sensitivity: np.ndarray, opacity: float = 0.65) -
     # Cubic overshoots where the map jumps.
     shades = np.clip(fit(shades, image.shape[:2]), 0.0, 1.0)
     coloured = cv2.applyColorMap(np.round(shades * 255).astype(np.uint8), cv2.COLORMAP_MAGMA)
-    gray = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
-    return cv2.addWeighted(cv2.cvtColor(coloured, cv2.COLOR_BGR2RGB), opacity, gray, 1 - opacity, 0)
+    coloured = cv2.cvtColor(coloured, cv2.COLOR_BGR2RGB)
+    return cv2.addWeighted(coloured, opacity, _gray(image), 1 - opacity, 0)
+
+
+def draw_seeds(image: np.ndarray, seeds: np.ndarray) -> np.ndarray:
+    """Shows which pixels the colour models of a cut were fitted to, over the gray image.
+
+    Blue is the foreground's model, cyan the background's, red was not used for either (Simonyan
+    et al., Figure 4).
+
+    Args:
+        image: ``(H, W, 3)`` uint8 RGB.
+        seeds: ``(h, w)`` uint8: 0 unused, 1 background, 2 foreground; resized to the image, each
+            pixel to the nearest.
+
+    Returns:
+        ``(H, W, 3)`` uint8 RGB.
+
+    Raises:
+        ValueError: for seeds of another kind.
+
+    >>> black = np.zeros((1, 3, 3), np.uint8)
+    >>> draw_seeds(black, np.array([[0, 1, 2]], np.uint8))[0].tolist()
+    [[178, 0, 0], [0, 178, 178], [0, 0, 178]]
+    """
+    image = _check_image(image)
+    values = np.asarray(seeds)
+    if values.ndim != 2 or not values.size or values.dtype != np.uint8 or values.max() > 2:
+        raise ValueError(
+            "Seeds must be (h, w) uint8: 0 unused, 1 background, 2 foreground; "
+            f"received the shape {values.shape} and type {values.dtype}."
+        )
+    height, width = image.shape[:2]
+    values = cv2.resize(values, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
+    colours = np.array([UNUSED_SEED, BACKGROUND_SEED, FOREGROUND_SEED], np.uint8)[values]
+    return cv2.addWeighted(colours, 0.7, _gray(image), 0.3, 0)
+
+
+def draw_mask(image: np.ndarray, mask: np.ndarray, box: ArrayLike = ()) -> np.ndarray:
+    """Shows a segmentation: the object outlined, what is not part of it faded out.
+
+    Args:
+        image: ``(H, W, 3)`` uint8 RGB.
+        mask: ``(h, w)`` bool, True on the object; resized smoothly to the image.
+        box: ``(4,)`` xyxy, relative; outlined as a predicted box.
+
+    Returns:
+        ``(H, W, 3)`` uint8 RGB.
+
+    Raises:
+        ValueError: for a mask of another kind.
+    """
+    image = _check_image(image)
+    values = np.asarray(mask)
+    if values.ndim != 2 or not values.size or values.dtype != bool:
+        raise ValueError(
+            "A mask must be (h, w) bool; "
+            f"received the shape {values.shape} and type {values.dtype}."
+        )
+    depth = _depth(fit(values.astype(np.float32), image.shape[:2]) >= 0.5)
+    faded = cv2.addWeighted(_gray(image), 0.25, np.full_like(image, _PAPER), 0.75, 0)
+    drawn = np.where(depth[..., None] > 0, image, faded)
+    thickness = max(1, round(max(image.shape[:2]) / 160))
+    casing = max(1, thickness // 2)
+    drawn[(depth >= -casing) & (depth <= thickness + casing)] = _contrasting(PREDICTION)
+    drawn[(depth > 0) & (depth <= thickness)] = PREDICTION
+    return draw_boxes(drawn, box, PREDICTION, dashed=True)
+
+
+def four_panels(
+    image: np.ndarray,
+    sensitivity: np.ndarray,
+    seeds: np.ndarray,
+    mask: np.ndarray,
+    box: ArrayLike,
+    side: int = 320,
+) -> np.ndarray:
+    """The way from an image to its segmentation in a row, like Simonyan et al., Figure 4.
+
+    From left to right: the image; the map; the seeds of the colour models; the segmentation with
+    its box.
+
+    Args:
+        image: ``(H, W, 3)`` uint8 RGB.
+        sensitivity: ``(h, w)`` float, see `overlay`.
+        seeds: ``(h, w)`` uint8, see `draw_seeds`.
+        mask: ``(h, w)`` bool, see `draw_mask`.
+        box: ``(4,)`` xyxy, relative.
+        side: the longer one of a panel, in pixels.
+
+    Returns:
+        ``(H', W', 3)`` uint8 RGB: four panels of the image's aspect on white.
+
+    >>> image, nothing = np.zeros((6, 8, 3), np.uint8), np.zeros((6, 8))
+    >>> seeds, mask = nothing.astype(np.uint8), nothing.astype(bool)
+    >>> four_panels(image, nothing, seeds, mask, [0, 0, 1, 1], side=40).shape
+    (46, 200, 3)
+    """
+    image = fit_within(image, side)
+    height, width = image.shape[:2]
+    panels = (
+        image,
+        overlay(image, sensitivity),
+        draw_seeds(image, seeds),
+        draw_mask(image, mask, box),
+    )
+    across = _MARGIN + len(panels) * (width + _MARGIN)
+    sheet = np.full((height + 2 * _MARGIN, across, 3), _PAPER, np.uint8)
+    for position, panel in enumerate(panels):
+        left = _MARGIN + position * (width + _MARGIN)
+        sheet[_MARGIN : _MARGIN + height, left : left + width] = panel
+    return sheet
+
+
+def draw_labelled_boxes(image: np.ndarray, boxes: ArrayLike, labels: Sequence[str]) -> np.ndarray:
+    """Outlines boxes, each in a colour of its own and with its label.
+
+    A label stands at its box, where possible outside of it and clear of the other labels, and
+    always inside of the image. What is too long is cut off.
+
+    Args:
+        image: ``(H, W, 3)`` uint8 RGB. One with fewer than 320 pixels on its longer side is
+            enlarged to so many: text needs room.
+        boxes: ``(N, 4)`` xyxy, relative; the first is drawn on top.
+        labels: a line for each box.
+
+    Returns:
+        ``(H', W', 3)`` uint8 RGB.
+
+    Raises:
+        ValueError: if the labels are not one for each box.
+
+    >>> draw_labelled_boxes(np.zeros((64, 48, 3), np.uint8), [0, 0, 1, 0.5], ["1 goose"]).shape
+    (320, 240, 3)
+    """
+    image = _check_image(image)
+    corners = box_geometry.as_boxes(boxes)
+    if len(corners) != len(labels):
+        raise ValueError(
+            f"Each box has one label; received {len(corners)} boxes and {len(labels)} labels."
+        )
+    if max(image.shape[:2]) < _LEAST_SIDE:
+        image = fit_within(image, _LEAST_SIDE)
+    colours = [GUESSES[position % len(GUESSES)] for position in range(len(corners))]
+    drawn = image.copy()
+    thickness = max(2, round(max(image.shape[:2]) / 140))
+    for box, colour in reversed(list(zip(corners, colours, strict=True))):
+        drawn = draw_boxes(drawn, box, colour, thickness=thickness)
+    _write_labels(drawn, corners, labels, colours)
+    return drawn
 
 
 def fit(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -272,24 +428,79 @@ def _letterbox(tile: np.ndarray, side: int) -> np.ndarray:
     return square
 
 
-def _write(sheet: np.ndarray, text: str, corner: tuple[int, int], room: tuple[int, int]) -> None:
-    """Writes a line into the room (width, height) below and right of the corner (x, y)."""
-    # OpenCV's built-in fonts know ASCII only.
-    text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
-    line = text = " ".join(text.split())
-    while line and _text_width(line) > room[0]:
-        text = text[:-1]
-        line = f"{text.rstrip()}..." if text else ""
-    origin = (corner[0] + (room[0] - _text_width(line)) // 2, corner[1] + room[1] - 9)
-    cv2.putText(sheet, line, origin, _FONT, _FONT_SCALE, _INK, 1, cv2.LINE_AA)
+def _gray(image: np.ndarray) -> np.ndarray:
+    return cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+
+
+def _contrasting(colour: tuple[int, int, int]) -> int:
+    """Black on what is light, white on what is dark."""
+    return 0 if np.dot(colour, (0.299, 0.587, 0.114)) > 127 else 255
+
+
+def _depth(mask: np.ndarray) -> np.ndarray:
+    """How many pixels inside of a mask's edge each pixel lies, outside of it negative; never 0."""
+    # Beyond the image there is no object: one at the border is outlined there, too.
+    bordered = cv2.copyMakeBorder(mask.astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
+    inside, outside = (
+        cv2.distanceTransform(part, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+        for part in (bordered, 1 - bordered)
+    )
+    return (inside - outside)[1:-1, 1:-1]
 
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _FONT_SCALE = 0.45
 
 
-def _text_width(text: str) -> int:
-    return cv2.getTextSize(text, _FONT, _FONT_SCALE, 1)[0][0]
+def _write(sheet: np.ndarray, text: str, corner: tuple[int, int], room: tuple[int, int]) -> None:
+    """Writes a line into the room (width, height) below and right of the corner (x, y)."""
+    line = _cut(_one_line(text), room[0], _FONT_SCALE)
+    origin = (
+        corner[0] + (room[0] - _text_width(line, _FONT_SCALE)) // 2,
+        corner[1] + room[1] - 9,
+    )
+    cv2.putText(sheet, line, origin, _FONT, _FONT_SCALE, _INK, 1, cv2.LINE_AA)
+
+
+def _write_labels(
+    drawn: np.ndarray,
+    boxes: np.ndarray,
+    labels: Sequence[str],
+    colours: Sequence[tuple[int, int, int]],
+) -> None:
+    """Writes each label in a field of its colour at its box."""
+    height, width = drawn.shape[:2]
+    scale = max(_FONT_SCALE, max(height, width) / 1000)
+    stroke = max(1, round(1.5 * scale))
+    padding = round(9 * scale)
+    tall = round(22 * scale) + 2 * padding  # capitals are 22 pixels high
+    lines = [_cut(_one_line(label), width - 2 * padding, scale, stroke) for label in labels]
+    sizes = [(_text_width(line, scale, stroke) + 2 * padding, tall) for line in lines]
+    corners = box_geometry.xyxy_to_pixels(box_geometry.clip(boxes), (height, width))
+    places = _labels.place(corners.round().astype(int).tolist(), sizes, (width, height))
+    for line, colour, (left, top, right, bottom) in zip(lines, colours, places, strict=True):
+        drawn[top:bottom, left:right] = colour
+        ink = (_contrasting(colour),) * 3
+        origin = (left + padding, bottom - padding)
+        cv2.putText(drawn, line, origin, _FONT, scale, ink, stroke, cv2.LINE_AA)
+
+
+def _one_line(text: str) -> str:
+    """OpenCV's built-in fonts know ASCII only, and one line."""
+    ascii_only = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    return " ".join(ascii_only.split())
+
+
+def _cut(text: str, width: int, scale: float, stroke: int = 1) -> str:
+    line = text
+    while line and _text_width(line, scale, stroke) > width:
+        text = text[:-1]
+        line = f"{text.rstrip()}..." if text else ""
+    return line
+
+
+def _text_width(text: str, scale: float, stroke: int = 1) -> int:
+    return cv2.getTextSize(text, _FONT, scale, stroke)[0][0]
 
 
 def _encode(extension: str, image: np.ndarray, options: list[int]) -> bytes:

@@ -16,7 +16,7 @@ from sensmap.localizer import Localizer
 @pytest.fixture(scope="module")
 def export(localizer, tmp_path_factory):
     folder = tmp_path_factory.mktemp("export") / "models"
-    recorded = Localizer(localizer.method, localizer.regressor, {"seed": 3})
+    recorded = Localizer(localizer.method, localizer.estimator, {"seed": 3})
     return export_saved_model(recorded, folder, version=12, with_map=True)
 
 
@@ -71,7 +71,7 @@ def test_the_whole_configuration_is_recorded(export, localizer):
     config = json.loads((export / "assets.extra" / "sensmap.json").read_text())
     assert config["classifier"] == localizer.classifier.config
     assert config["maps"] == localizer.method.config
-    assert config["features"] == "quantiles"
+    assert config["localizer"]["features"] == "quantiles"
     assert config["seed"] == 3
     assert config["export"]["version"] == 12
     assert config["export"]["versions"]["tensorflow"] == tf.__version__

@@ -135,5 +135,7 @@ def test_squeezenet_by_pixels_and_by_inner_layers(shared, tmp_path, in_session):
 
 @pytest.mark.parametrize("top_k", [0, 6])
 def test_there_are_boxes_for_classes_that_exist(localizer, top_k):
-    with pytest.raises(ValueError, match=rf"^top_k={top_k}: boxes can be given for 1 to 5 classes"):
+    with pytest.raises(
+        ValueError, match=rf"^top_k={top_k}: maps and boxes can be given for 1 to 5 classes"
+    ):
         Servable(localizer, top_k)

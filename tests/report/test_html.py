@@ -78,7 +78,7 @@ def _everything(text):
         html.bars([html.Bar(text, 50.0, [40.0, 60.0]), html.Bar(text, None)], strong_row=0),
         html.table(cells, strong_row=0),
         html.gallery([figure], wide=True),
-        html.legend([(text, (1, 2, 3), True)]),
+        html.legend([(text, (1, 2, 3), "dashed")]),
         html.details(text, [html.as_json({text: text})]),
     ]
     return html.page(text, [html.Section(text, blocks), html.Section("", [])], lead=text)
@@ -126,6 +126,30 @@ def test_only_pictures_are_pictures():
         ValueError, match="PNG or JPEG file; received bytes that begin with b'<svg'"
     ):
         html.figure([(b"<svg onload=...>", "alt")], "caption")
+
+
+@pytest.mark.parametrize(
+    ("look", "style"),
+    [
+        ("solid", "border-color:rgb(1, 2, 3)"),
+        ("dashed", "border-color:rgb(1, 2, 3);border-style:dashed"),
+        ("filled", "border-color:rgb(1, 2, 3);background:rgb(1, 2, 3)"),
+    ],
+)
+def test_a_legend_shows_lines_and_areas(look, style):
+    assert Page(html.legend([("seen", (1, 2, 3), look)])).all("i") == [{"style": style}]
+
+
+@pytest.mark.parametrize(("count", "style"), [(1, "frames"), (2, "frames"), (4, "frames many")])
+def test_a_phone_breaks_rows_of_more_than_two_pictures(count, style):
+    figure = Page(html.figure([(PNG, "alt")] * count, "caption"))
+    assert figure.all("div") == [{"class": style}]
+
+
+@pytest.mark.parametrize(("columns", "style"), [(8, "scroll"), (9, "scroll dense")])
+def test_tables_with_many_columns_are_set_in_smaller_type(columns, style):
+    cells = tables.Table(("a",) * columns, (("1",) * columns,), (True,) * columns)
+    assert Page(html.table(cells)).all("div")[0]["class"] == style
 
 
 def test_bars_have_the_length_of_their_numbers():

@@ -11,9 +11,13 @@ from test_html import assert_self_contained
 
 from sensmap._opencv import cv2
 from sensmap.metrics.corloc import CorLoc
-from sensmap.report import pictures
+from sensmap.metrics.localization_error import LocalizationError
+from sensmap.report import pictures, tables
 from sensmap.report.localization import (
+    Cut,
+    Guess,
     Picture,
+    cross_table,
     localization_report,
     localization_table,
     picture_grid,
@@ -160,17 +164,162 @@ def test_figure_one():
     assert sheet.shape == (2 * (224 + 26 + 8) + 8, 2 * (224 + 8) + 8, 3)
 
 
+def _cut():
+    seeds, mask = np.zeros((6, 8), np.uint8), np.zeros((6, 8), bool)
+    seeds[2:4], mask[2:4, 2:4] = 2, True
+    return Cut(seeds, mask, np.array([0.25, 1 / 3, 0.5, 2 / 3], np.float32))
+
+
+def test_the_way_from_map_to_segmentation():
+    page = _report([_picture(cut=_cut()), _picture(caption="two")])
+    assert page.text.count("From map to segmentation") == 1
+    for meaning in ("foreground model", "background model", "not used for either"):
+        assert meaning in page.text
+    alts = [image["alt"] for image in page.all("img")]
+    of_cut = ["the image", "sensitivity map", "seeds of the colour models"]
+    assert alts[-4:] == [f"seven: {what}" for what in [*of_cut, "segmentation with its box"]]
+    # Its map is not shown once more; the other picture's is.
+    assert "Sensitivity maps" in page.text
+    assert alts[2:4] == ["two: the image", "two: sensitivity map with boxes"]
+    assert len(alts) == 2 + 2 + 4
+
+
+def test_a_cut_without_its_map():
+    alts = [image["alt"] for image in _report([_picture(cut=_cut(), map=None)]).all("img")]
+    assert len(alts) == 1 + 3
+    assert "seven: sensitivity map" not in alts
+
+
+def _guess(name, score=1.25):
+    return Guess(name, score, np.array([0.2, 0.2, 0.7, 0.9], np.float32))
+
+
+def test_guesses():
+    long = "a name of a class that is quite long"
+    page = _report([_picture(guesses=[_guess("goose", 12.345), _guess(long)]), _picture()])
+    assert "Two guesses" in page.text
+    alts = [image["alt"] for image in page.all("img")]
+    assert alts[-1] == f"seven: boxes guessed for goose 12.3, {long} 1.2"
+    assert len(alts) == 2 + 2 * 2 + 1
+
+
+@pytest.mark.parametrize(
+    ("counts", "heading"),
+    [((1,), "One guess"), ((5,), "Five guesses"), ((2, 5, 1), "Five guesses"), ((7,), "7 guesses")],
+)
+def test_guesses_are_counted(counts, heading):
+    page = _report([_picture(guesses=[_guess("goose")] * count) for count in counts])
+    assert heading in page.text
+
+
+def test_without_cuts_and_guesses_nothing_is_said_of_them():
+    page = _report([_picture()])
+    assert "segmentation" not in page.text
+    assert "uess" not in page.text.replace("first five guesses (top-5)", "")
+
+
+def _error_row(method, guesses=5):
+    """Half of four images are named rightly, and half of those located."""
+    metric = LocalizationError()
+    whole, corner = [0.0, 0.0, 1.0, 1.0], [0.0, 0.0, 0.1, 0.1]
+    boxes = [[box] * guesses for box in (whole, corner, whole, whole)]
+    metric.update(boxes, [[1] * guesses] * 4, [[whole]] * 4, [1, 1, 2, 2])
+    return _row(method, 5) | metric.result()
+
+
+def test_columns_appear_where_some_row_has_them():
+    plain = localization_table(RESULT["rows"])
+    rows = [_row("mean box", 20), _error_row("ours") | {"seconds_per_image": 0.0567}]
+    table = localization_table(rows)
+    assert table.titles == (
+        *plain.titles,
+        "Top-1 localization error (%)",
+        "Top-5 localization error (%)",
+        "Top-1 classification error (%)",
+        "Top-5 classification error (%)",
+        "Time (ms/image)",
+    )
+    # Three of four: the interval as in the tests of the metric.
+    error = "75.0 [30.1, 95.4]"
+    assert table.rows[0][6:] == ("–",) * 5
+    assert table.rows[1][6:] == (error, error, "50.0", "50.0", "56.7")
+
+
+def test_the_best_of_fewer_than_five_guesses_has_no_column():
+    titles = localization_table([_error_row("ours", guesses=2)]).titles
+    assert "Top-1 localization error (%)" in titles
+    assert not [title for title in titles if "Top-5" in title]
+
+
+@pytest.mark.parametrize(
+    ("row", "errors", "time"),
+    [
+        (_row("ours", 5), False, False),
+        (_error_row("ours"), True, False),
+        (_row("ours", 5) | {"seconds_per_image": 0.1}, False, True),
+    ],
+    ids=["neither", "errors", "time"],
+)
+def test_what_columns_mean_is_said_where_they_are(row, errors, time):
+    text = _report(rows=[_row("mean box", 20), row]).text
+    assert ("lost to the box" in text) == errors
+    assert ("from the pixels of one image" in text) == time
+
+
+def _crossed(*pairs):
+    return [
+        _row(f"{localizer} on {maps}", found) | {"localizer": localizer, "maps": maps}
+        for localizer, maps, found in pairs
+    ]
+
+
+def test_localizers_by_kinds_of_maps():
+    rows = [
+        _row("centred box", 10),
+        *_crossed(("linear", "gradient", 60), ("linear", "CAM", 50), ("cut", "gradient", 70)),
+    ]
+    table = cross_table(rows)
+    assert table == tables.Table(
+        titles=("CorLoc (%)", "gradient", "CAM"),
+        rows=(("linear", "60.0", "50.0"), ("cut", "70.0", "–")),
+        are_numbers=(False, True, True),
+    )
+    page = _report(rows=rows)
+    assert "CorLoc of each localizer on each kind of map" in page.text
+    assert page.tags().count("table") == _report(rows=rows[:2]).tags().count("table") + 1
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [],
+        RESULT["rows"],
+        _crossed(("linear", "gradient", 60), ("linear", "CAM", 50)),
+        _crossed(("linear", "gradient", 60), ("cut", "gradient", 50)),
+        _crossed(("linear", "gradient", 60), ("cut", "CAM", 50)),
+        _crossed(*[(name, maps, 5) for name in "ab" for maps in ("CAM", "gradient")] * 2),
+    ],
+    ids=["nothing", "no names", "one localizer", "one kind", "nothing shared", "two for one cell"],
+)
+def test_rows_that_form_no_such_table(rows):
+    assert cross_table(rows) is None
+
+
 @pytest.mark.skipif(CHROMIUM is None, reason="needs the browser Chromium, which is absent here")
 def test_a_phone_shows_the_report_without_scrolling_sideways(tmp_path):
     name = "linear regression from the sensitivity maps of a layer with quite a long name/pool1"
-    result = RESULT | {"rows": [_row("mean box", 20), _row(name, 85)]}
+    crossed = _crossed(*[(a, b, 5) for a in ("linear", "cut") for b in (name, "gradient")])
+    result = RESULT | {"rows": [_row("mean box", 20), *crossed, _error_row(name)]}
+    guesses = [_guess("a name of a class that is quite long")] * 5
+    gray = np.full((30, 40, 3), 128, np.uint8)
+    shown = [_picture(image=gray)] * 2 + [_picture(image=gray, cut=_cut(), guesses=guesses)]
     (tmp_path / "report.html").write_text(
-        localization_report(result, [_picture(image=np.full((30, 40, 3), 128, np.uint8))] * 3),
+        localization_report(result, shown),
         encoding="utf-8",
     )
     # A window is never as narrow as a phone; a frame can be.
     (tmp_path / "phone.html").write_text(
-        "<style>body {margin:0} iframe {border:0; width:390px; height:2400px}</style>"
+        "<style>body {margin:0} iframe {border:0; width:390px; height:5000px}</style>"
         '<iframe src="report.html"'
         " onload=\"document.title = 'width ' + contentDocument.documentElement.scrollWidth\">"
     )
@@ -179,7 +328,7 @@ def test_a_phone_shows_the_report_without_scrolling_sideways(tmp_path):
         "--disable-dev-shm-usage",
         *("--no-first-run", "--disable-background-networking", "--disable-component-update"),
         *("--disable-sync", "--hide-scrollbars", "--allow-file-access-from-files"),
-        *(f"--user-data-dir={tmp_path / 'profile'}", "--window-size=500,2400", "--dump-dom"),
+        *(f"--user-data-dir={tmp_path / 'profile'}", "--window-size=500,5000", "--dump-dom"),
         *(f"--screenshot={tmp_path / 'phone.png'}", (tmp_path / "phone.html").as_uri()),
     ]
     run = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)

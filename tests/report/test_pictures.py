@@ -131,6 +131,199 @@ def test_opacity(opacity):
     assert laid_over[0, 0].tolist() == ([76, 76, 76] if opacity == 0 else [0, 0, 4])
 
 
+def test_seeds_have_the_colours_of_the_paper_over_the_gray_image():
+    seeds = np.array([[2, 1], [0, 1]], np.uint8)
+    drawn = pictures.draw_seeds(_plain(4, 4, 100), seeds)
+    # 70% of the colour and 30 from the gray image: 178.5 + 30, rounded to even.
+    high, low = 208, 30
+    blue, cyan, red = [low, low, high], [low, high, high], [high, low, low]
+    rows = [[blue, blue, cyan, cyan]] * 2 + [[red, red, cyan, cyan]] * 2
+    assert drawn.tolist() == rows
+
+
+def test_seeds_are_resized_to_the_nearest():
+    seeds = np.zeros((90, 60), np.uint8)
+    seeds[30:60] = 1
+    seeds[60:] = 2
+    drawn = pictures.draw_seeds(_plain(3, 2, 0), seeds)
+    assert [pixel.argmax() for pixel in drawn[:, 0]] == [0, 1, 2]
+    assert len(np.unique(drawn)) == 2  # no colours in between
+
+
+def test_a_segmentation_is_outlined_and_all_else_is_faded():
+    image = np.full((12, 12, 3), (100, 200, 40), np.uint8)
+    mask = np.zeros((12, 12), bool)
+    mask[3:9, 3:9] = True
+    drawn = pictures.draw_mask(image, mask)
+    # Green weighs 58.7%, red 29.9%, blue 11.4%: gray 152, a quarter of it and 191 of white.
+    faded = [229, 229, 229]
+    assert drawn[0, 0].tolist() == faded
+    assert drawn[6].tolist() == [
+        *[faded, faded, [255] * 3],
+        *[list(pictures.PREDICTION), [255] * 3, [100, 200, 40]],
+        *[[100, 200, 40], [255] * 3, list(pictures.PREDICTION)],
+        *[[255] * 3, faded, faded],
+    ]
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0], ids=["nothing", "all"])
+def test_a_segmentation_of_nothing_and_of_all(share):
+    image = _plain(20, 30)
+    drawn = pictures.draw_mask(image, np.full((5, 5), bool(share)))
+    is_line = (drawn == pictures.PREDICTION).all(axis=2)
+    assert is_line.sum() == (2 * 30 + 2 * 18 if share else 0)  # one pixel at the image's border
+    assert (drawn[10, 15] == image[10, 15]).all() == bool(share)
+
+
+def test_a_segmentation_has_a_dashed_box():
+    mask = np.zeros((100, 100), bool)
+    drawn = pictures.draw_mask(_plain(100, 100), mask, [0.2, 0.2, 0.8, 0.8])
+    top = (drawn[20, 20:80] == pictures.PREDICTION).all(axis=1)
+    assert top[0]
+    assert top[-1]
+    assert 0.5 < top.mean() < 0.9
+
+
+@pytest.mark.parametrize(
+    ("draw", "values", "message"),
+    [
+        (pictures.draw_seeds, np.full((2, 2), 3, np.uint8), r"0 unused, 1 background, 2 fore"),
+        (pictures.draw_seeds, np.zeros((2, 2)), "Seeds must be .* type float64"),
+        (pictures.draw_seeds, np.zeros((1, 2, 2), np.uint8), r"received the shape \(1, 2, 2\)"),
+        (pictures.draw_seeds, np.zeros((0, 2), np.uint8), r"received the shape \(0, 2\)"),
+        (pictures.draw_mask, np.zeros((2, 2), np.uint8), r"\(h, w\) bool; .* type uint8"),
+        (pictures.draw_mask, np.zeros((2, 2, 1), bool), r"received the shape \(2, 2, 1\)"),
+        (pictures.draw_mask, np.zeros((2, 0), bool), r"received the shape \(2, 0\)"),
+    ],
+    ids=["value", "float seeds", "axes", "no seeds", "mask of numbers", "mask axes", "no mask"],
+)
+def test_what_is_no_seeds_and_no_mask_is_refused(draw, values, message):
+    with pytest.raises(ValueError, match=message):
+        draw(_plain(4, 4), values)
+
+
+def test_four_panels_stand_in_a_row_of_equal_size():
+    image = _plain(20, 40)
+    values = np.arange(20.0).reshape(4, 5)
+    seeds = np.ones((4, 5), np.uint8)
+    mask = np.tile([True, False], (4, 3))
+    box = [0.1, 0.1, 0.9, 0.9]
+    sheet = pictures.four_panels(image, values, seeds, mask, box, side=40)
+    assert sheet.shape == (20 + 2 * 8, 4 * (40 + 8) + 8, 3)
+    panels = [sheet[8:28, left : left + 40] for left in (8, 56, 104, 152)]
+    expected = [
+        image,
+        pictures.overlay(image, values),
+        pictures.draw_seeds(image, seeds),
+        pictures.draw_mask(image, mask, box),
+    ]
+    for panel, drawn in zip(panels, expected, strict=True):
+        assert np.array_equal(panel, drawn)
+    sheet[8:28, 8:48] = sheet[8:28, 56:96] = sheet[8:28, 104:144] = sheet[8:28, 152:192] = 255
+    assert (sheet == 255).all()
+
+
+def _field(drawn, colour):
+    """The rectangle (left, top, right, bottom) in which a picture has a colour."""
+    y, x = np.nonzero((drawn == colour).all(axis=2))
+    return x.min(), y.min(), x.max() + 1, y.max() + 1
+
+
+@pytest.mark.parametrize("side", [64, 227, 500, 1500])
+def test_a_label_stands_on_its_box_in_the_same_colour(side):
+    drawn = pictures.draw_labelled_boxes(_plain(side, side), [0.2, 0.5, 0.8, 0.8], ["1 goose"])
+    drawn = cv2.resize(drawn, (1000, 1000), interpolation=cv2.INTER_NEAREST_EXACT)
+    left, top, right, bottom = _field(drawn, pictures.GUESSES[0])
+    assert (left, right, bottom) == pytest.approx((200, 800, 800), abs=4)
+    # Text of 2% of the image's height, or what can just be read, between paddings of half of it.
+    assert 500 - top == pytest.approx(40 if side == 1500 else 18 / max(side, 320) * 1000, abs=4)
+    field = drawn[top:500, left : left + 100]
+    is_light = (field > 200).all(axis=2)  # white text on what is not light
+    assert 0.03 < is_light.mean() < 0.4
+    assert not is_light[:, :6].any()
+
+
+def test_dark_text_on_a_light_field():
+    boxes = [[0.2, 0.5, 0.8, 0.8]] * 2
+    drawn = pictures.draw_labelled_boxes(_plain(400, 400), boxes, ["", "2 drake"])
+    left, top, right, bottom = _field(drawn, pictures.GUESSES[1])
+    assert (drawn[top:bottom, left:right] < 15).all(axis=2).any()
+
+
+def test_boxes_have_colours_of_their_own_and_the_first_lies_on_top():
+    boxes = [[0.2, 0.2, 0.6, 0.6], [0.2, 0.2, 0.9, 0.9]]
+    drawn = pictures.draw_labelled_boxes(_plain(400, 400), boxes, ["a", "b"])
+    first, second = pictures.GUESSES[:2]
+    assert drawn[160, 80].tolist() == list(first)  # both have their left side there
+    assert drawn[300, 80].tolist() == list(second)
+
+
+def test_small_images_are_enlarged_for_their_labels_and_others_keep_their_size():
+    assert pictures.draw_labelled_boxes(_plain(64, 32), [], []).shape == (320, 160, 3)
+    assert pictures.draw_labelled_boxes(_plain(320, 32), [], []).shape == (320, 32, 3)
+
+
+def test_long_labels_are_cut_off_and_odd_characters_left_out():
+    box = [0.1, 0.3, 0.5, 0.6]
+    drawn = pictures.draw_labelled_boxes(_plain(320, 320), box, ["1 " + "long name " * 20])
+    left, _, right, _ = _field(drawn, pictures.GUESSES[0])
+    assert left < 10
+    assert 300 < right <= 320
+    plain, odd = (
+        pictures.draw_labelled_boxes(_plain(320, 320), box, [label])
+        for label in ("Cafe", "Café犬\n")
+    )
+    assert np.array_equal(plain, odd)
+
+
+def test_each_box_has_a_label():
+    with pytest.raises(ValueError, match="received 2 boxes and 1 labels"):
+        pictures.draw_labelled_boxes(_plain(4, 4), [[0, 0, 1, 1]] * 2, ["a"])
+
+
+# Machado, Oliveira and Fernandes, "A Physiologically-based Model for Simulation of Color Vision
+# Deficiency", 2009: linear RGB as seen without one of the three kinds of cones.
+_VISIONS = {
+    "all cones": np.eye(3),
+    "no long": [
+        [0.152286, 1.052583, -0.204868],
+        [0.114503, 0.786281, 0.099216],
+        [-0.003882, -0.048116, 1.051998],
+    ],
+    "no medium": [
+        [0.367322, 0.860646, -0.227968],
+        [0.280085, 0.672501, 0.047413],
+        [-0.011820, 0.042940, 0.968881],
+    ],
+    "no short": [
+        [1.255528, -0.076749, -0.178779],
+        [-0.078411, 0.930809, 0.147602],
+        [0.004733, 0.691367, 0.303900],
+    ],
+}
+
+
+@pytest.mark.parametrize("vision", _VISIONS)
+@pytest.mark.parametrize(
+    "colours",
+    [
+        (*pictures.GUESSES, pictures.TRUTH),
+        (pictures.UNUSED_SEED, pictures.BACKGROUND_SEED, pictures.FOREGROUND_SEED),
+    ],
+    ids=["guesses", "seeds"],
+)
+def test_colours_stay_apart_for_every_kind_of_vision(colours, vision):
+    values = np.array(colours) / 255
+    linear = np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
+    seen = np.clip(linear @ np.transpose(_VISIONS[vision]), 0, 1).astype(np.float32)
+    lab = cv2.cvtColor(seen[None], cv2.COLOR_LRGB2Lab)[0]
+    apart = np.linalg.norm(lab[:, None] - lab[None], axis=2)
+    # A difference of about 2.3 is just seen side by side.
+    assert apart[~np.eye(len(colours), dtype=bool)].min() > 20
+    if vision == "all cones":
+        assert np.diff(np.sort(lab[:, 0])).min() > 10
+
+
 def test_maps_have_two_axes():
     with pytest.raises(ValueError, match=r"must be \(h, w\); received \(1, 2, 2\)"):
         pictures.overlay(_plain(4, 4), np.zeros((1, 2, 2)))
