@@ -11,7 +11,6 @@ REQUIREMENTS = [
     "keras>=3.11.3",  # Before it, safe_mode did not hold for .h5 files (CVE-2025-9905).
     "numpy>=2.0",
     "scikit-learn>=1.6",
-    "threadpoolctl>=3.5",  # One thread for each mixture: images are cut side by side.
     "tensorflow>=2.20",  # The first with wheels for Python 3.13.
     "tensorflow-datasets>=4.9.10",
     "tqdm>=4.66",

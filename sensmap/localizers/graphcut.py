@@ -19,19 +19,15 @@ sides; maps of inner layers about a point more.)
 
 from __future__ import annotations
 
-import threading
-import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.mixture import GaussianMixture
-from threadpoolctl import ThreadpoolController
 
 from sensmap._opencv import cv2
 from sensmap.localizers._base import Reader
 from sensmap.localizers._masks import largest_box, largest_component, merged, resized, within
+from sensmap.localizers._mixtures import Mixture, fit
 
 # What `Cut.seeds` holds.
 UNUSED, BACKGROUND, FOREGROUND = 0, 1, 2
@@ -43,16 +39,6 @@ STAND_INS = ("", "flat map", "one-colour image", "empty cut")
 _GAMMA = 50.0
 # grabCut's likelihoods are no logarithms, and below exp(-745) there are none.
 _LEAST_LOG = -500.0
-# Pixels that a mixture is fitted to: more changes nothing but the time.
-_SAMPLE = 2000
-# Added to the variances, in squared grey levels: that of quantisation and compression.
-_NOISE = 20.0
-
-# Warning filters and the number of BLAS threads are the whole process's: of two fits at once, one
-# would put back what the other has changed.
-_FITTING = threading.Lock()
-# Several BLAS threads only wait for each other over so little work, ten times as long.
-_BLAS = ThreadpoolController().select(user_api="blas")
 
 
 class Cut(NamedTuple):
@@ -182,7 +168,10 @@ class GraphCut(Reader):
 
     def _minimum(self, image: np.ndarray, seeds: np.ndarray) -> np.ndarray:
         """The foreground ``(h, w)`` of the least E: grabCut with colour models that stay."""
-        mixtures = [self._mixture(image[seeds == kind]) for kind in (BACKGROUND, FOREGROUND)]
+        mixtures = [
+            fit(image[seeds == kind], self.components, self.seed)
+            for kind in (BACKGROUND, FOREGROUND)
+        ]
         power = _GAMMA / self.contrast
         # Likely, which binds nothing.
         labels = np.where(seeds == FOREGROUND, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
@@ -192,27 +181,6 @@ class GraphCut(Reader):
         no_box = (0, 0, 1, 1)  # the labels say more
         cv2.grabCut(image, labels, no_box, background, foreground, 1, cv2.GC_EVAL_FREEZE_MODEL)
         return (labels == cv2.GC_PR_FGD) | (labels == cv2.GC_FGD)
-
-    def _mixture(self, colours: np.ndarray) -> GaussianMixture:
-        """The mixture of Gaussians of ``(n, 3)`` colours."""
-        if len(colours) > _SAMPLE:
-            chosen = np.random.default_rng(self.seed).choice(len(colours), _SAMPLE, replace=False)
-            colours = colours[np.sort(chosen)]
-        if len(colours) == 1:
-            colours = np.repeat(colours, 2, axis=0)  # the least that is fitted to
-        different = len(np.unique(colours, axis=0))
-        mixture = GaussianMixture(
-            min(self.components, different),
-            # As good as the default, k-means, whose threads sum in no fixed order.
-            init_params="k-means++",
-            reg_covar=_NOISE,
-            max_iter=50,
-            tol=1e-2,
-            random_state=self.seed,
-        )
-        with _FITTING, _BLAS.limit(limits=1), warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # good enough after that
-            return mixture.fit(colours.astype(np.float64))
 
     @staticmethod
     def _cut(seeds: np.ndarray, mask: np.ndarray, stand_in: str) -> Cut:
@@ -248,7 +216,7 @@ def _checked(image: Any) -> np.ndarray:
 
 
 def _unlike_both(
-    mixtures: Sequence[GaussianMixture], power: float, image: np.ndarray
+    mixtures: Sequence[Mixture], power: float, image: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Pixels so unlike both models that grabCut would have infinity for both: the nearer one's.
 
@@ -261,20 +229,20 @@ def _unlike_both(
     coarse = (image // 8).reshape(-1, 3) @ np.array([32 * 32, 32, 1])
     codes, where = np.unique(coarse, return_inverse=True)
     colours = 8.0 * np.stack([codes // 1024, codes // 32 % 32, codes % 32], axis=1) + 3.5
-    logs = np.stack([power * each.score_samples(colours) for each in mixtures])
+    logs = np.stack([power * each.log_density(colours) for each in mixtures])
     far, nearer_second = logs.max(axis=0) < _LEAST_LOG, logs[1] > logs[0]
     return far[where].reshape(image.shape[:2]), nearer_second[where].reshape(image.shape[:2])
 
 
-def _packed(mixtures: Sequence[GaussianMixture], power: float) -> list[np.ndarray]:
+def _packed(mixtures: Sequence[Mixture], power: float) -> list[np.ndarray]:
     """Mixtures as grabCut's ``(1, 65)`` arrays: 5 weights, 5 means, 5 covariances.
 
     Each weighted Gaussian w N(m, C) is raised to a power s, which is a Gaussian N(m, C / s) times
     w^s |C|^((1 - s) / 2) s^(-3/2), up to a factor that is the same for all.
     """
     logs = [
-        power * np.log(each.weights_)
-        + (1 - power) / 2 * np.linalg.slogdet(each.covariances_)[1]
+        power * np.log(each.weights)
+        + (1 - power) / 2 * np.linalg.slogdet(each.covariances)[1]
         - 1.5 * np.log(power)
         for each in mixtures
     ]
@@ -284,7 +252,7 @@ def _packed(mixtures: Sequence[GaussianMixture], power: float) -> list[np.ndarra
         count = len(log)
         model = np.zeros((1, 65))
         model[0, :count] = np.exp(log - highest)
-        model[0, 5 : 5 + 3 * count] = mixture.means_.ravel()
-        model[0, 20 : 20 + 9 * count] = (mixture.covariances_ / power).ravel()
+        model[0, 5 : 5 + 3 * count] = mixture.means.ravel()
+        model[0, 20 : 20 + 9 * count] = (mixture.covariances / power).ravel()
         packed.append(model)
     return packed

@@ -11,6 +11,7 @@ from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
 from sensmap._opencv import cv2
+from sensmap.localizers._mixtures import fit
 from sensmap.localizers.graphcut import BACKGROUND, FOREGROUND, GraphCut
 
 NEIGHBOURS = [(0, 1), (1, 0), (1, 1), (1, -1)]
@@ -33,10 +34,10 @@ def terms(localizer, image, seeds):
     power = 50 / localizer.contrast
     unary = []
     for kind in (BACKGROUND, FOREGROUND):
-        mixture = localizer._mixture(image[seeds == kind])
+        mixture = fit(image[seeds == kind], localizer.components, localizer.seed)
         logs = [
             power * (np.log(w) + multivariate_normal(m, c).logpdf(image.astype(float)))
-            for w, m, c in zip(mixture.weights_, mixture.means_, mixture.covariances_, strict=True)
+            for w, m, c in zip(*mixture, strict=True)
         ]
         unary.append(-logsumexp(logs, axis=0).ravel() / power)
     height, width = seeds.shape
@@ -210,15 +211,6 @@ def test_global_seeds_and_threads_change_no_byte():
     np.random.seed(99)
     with ThreadPoolExecutor(4) as threads:
         assert list(threads.map(read, [*range(5, -1, -1)] * 2)) == expected[::-1] * 2
-
-
-def test_the_seed_is_that_of_the_mixtures():
-    image, sensitivity = scene(150, 200, noise=40)
-    seeds = GraphCut()._seeds(cv2.resize(sensitivity, (200, 150)))
-    colours = image[seeds == BACKGROUND]
-    first, again, other = (GraphCut(seed=seed)._mixture(colours).means_ for seed in (1, 1, 2))
-    assert first.tobytes() == again.tobytes()
-    assert first.tobytes() != other.tobytes()
 
 
 def test_masks_are_of_the_images_size_whatever_that_of_the_cut():
