@@ -10,7 +10,9 @@ REQUIREMENTS = [
     "importlib_resources>=6.0",  # TensorFlow Datasets imports it without declaring it.
     "keras>=3.11.3",  # Before it, safe_mode did not hold for .h5 files (CVE-2025-9905).
     "numpy>=2.0",
+    "pillow>=10.4",  # The index of a mask's pixel, not its colour; 10.4 has Python 3.13's wheels.
     "scikit-learn>=1.6",
+    "scipy>=1.14.1",  # Sparse matrices, SBD's Matlab files; the first with wheels for Python 3.13.
     "tensorflow>=2.20",  # The first with wheels for Python 3.13.
     "tensorflow-datasets>=4.9.10",
     "tqdm>=4.66",
@@ -30,7 +32,6 @@ EXTRAS = {
         "protobuf>=5",  # The tests read text protos.
         "pytest>=8.2",
         "ruff==0.17.*",
-        "scipy>=1.11",  # Its maximum flow is what GraphCut is held against.
         "setuptools>=70.1",  # tests/test_packaging.py builds the wheel without a network.
     ],
 }
@@ -67,6 +68,7 @@ setup(
             "sensmap-train-box-regressor = sensmap.train.box_regressor:main",
             "sensmap-export-saved-model = sensmap.train.export_saved_model:main",
             "sensmap-evaluate-localization = sensmap.eval.localization:main",
+            "sensmap-evaluate-segmentation = sensmap.eval.segmentation:main",
             "sensmap-visualise-classes = sensmap.eval.class_model:main",
         ]
     },

@@ -22,7 +22,7 @@ import numpy as np
 from absl import flags
 
 from benchmarks import _common
-from sensmap import datasets, images, localizers, maps
+from sensmap import datasets, images, localizers, maps, masks
 from sensmap._opencv import cv2
 from sensmap.localizers import _masks
 from sensmap.localizers.threshold import LEVELS
@@ -63,8 +63,8 @@ def measure(name: str, map_name: str, options: dict, photos: list, truths: list)
     row: dict = {"classifier": name, "maps": map_name, "layers": layers}
     for key, smoothing in (("threshold", 0.0), ("smoothed", _SMOOTHING)):
         row[key] = interval(best_threshold(found, truths, smoothing))
-    masks = cut.masks([np.stack(each) for each in zip(*found, strict=True)], photos)
-    ious = np.array([iou(mask, truth) for mask, truth in zip(masks, truths, strict=True)])
+    found_masks = cut.masks([np.stack(each) for each in zip(*found, strict=True)], photos)
+    ious = np.array([iou(mask, truth) for mask, truth in zip(found_masks, truths, strict=True)])
     row["graphcut"] = interval(ious)
     row["gain"] = row["graphcut"][0] - row["threshold"][0]
     readings = np.stack([cut.read(each, photo) for each, photo in zip(found, photos, strict=True)])
@@ -107,10 +107,10 @@ def best_threshold(found: list, truths: list, smoothing: float) -> np.ndarray:
 
 
 def iou(mask: np.ndarray, truth: np.ndarray) -> float:
-    """Of a bool mask and one of 0, 1 and 255, which does not count."""
-    counts = truth != 255
-    both = (mask & (truth == 1) & counts).sum()
-    either = ((mask | (truth == 1)) & counts).sum()
+    """Of a bool mask and one of class indices, 0 for the background; 255 does not count."""
+    counts = truth != masks.IGNORE
+    both = (mask & (truth != 0) & counts).sum()
+    either = ((mask | (truth != 0)) & counts).sum()
     return float(both / either)
 
 
@@ -120,19 +120,11 @@ def interval(ious: np.ndarray) -> tuple[float, tuple[float, float]]:
     return 100 * mean, (100 * (mean - half), 100 * (mean + half))
 
 
-def truth_of(example) -> np.ndarray:
-    """The mask of an example's object: 1, 0 for the background, 255 at the border."""
-    colours = images.load(example.mask)  # by PASCAL VOC's palette, where 255 is cream
-    truth = colours.any(axis=2).astype(np.uint8)
-    truth[(colours == (224, 224, 192)).all(axis=2)] = 255
-    return truth
-
-
 def run() -> None:
     cv2.setNumThreads(1)
     examples = list(datasets.load("voc", str(_common.shared("data", "pets3")), _SPLIT.value))
     photos = [images.load(example.image) for example in examples]
-    truths = [truth_of(example) for example in examples]
+    truths = [masks.load(example.mask) for example in examples]
     rows = []
     for name in _CLASSIFIERS.value:
         for map_name in _MAPS.value:

@@ -313,7 +313,9 @@ def cut_by(localizer: Localizer, found: Localization, image: np.ndarray) -> loca
         return None
     maps = [each.reshape(-1, *each.shape[-2:])[0] for each in found.maps]
     segmented = localizer.estimator.segment(maps, image)
-    return localization.Cut(segmented.seeds, segmented.mask, segmented.box)
+    # Not every localizer that cuts fits colour models first.
+    seeds = getattr(segmented, "seeds", None)
+    return localization.Cut(seeds, segmented.mask, segmented.box)
 
 
 def _guesses(

@@ -157,25 +157,40 @@ def classifier():
 
 def input_size() -> tuple[int, int]:
     """--input_size as (height, width) in pixels."""
-    sides = _numbers("input_size")
-    if len(sides) != 2 or any(side < 1 or side % 1 for side in sides):
-        raise ValueError(f"--input_size must be height,width; received {FLAGS.input_size}.")
-    return int(sides[0]), int(sides[1])
+    height, width = whole_numbers("input_size", 2)
+    return height, width
 
 
-def dataset():
-    """The data set that the flags describe, or the asked part of it."""
+def whole_numbers(name: str, count: int) -> list[int]:
+    """The value of a flag that takes so many whole numbers above 0."""
+    found = _numbers(name)
+    if len(found) != count or any(number < 1 or number % 1 for number in found):
+        raise ValueError(
+            f"--{name} takes {count} whole numbers above 0 ({FLAGS[name].help}); received "
+            f"{FLAGS[name].value}."
+        )
+    return [int(number) for number in found]
+
+
+def dataset(part: str | None = None, split: str | None = None):
+    """The data set that the flags describe, or the asked part of it.
+
+    Args:
+        part: in place of that of --part.
+        split: in place of that of --split.
+    """
     from sensmap import datasets, splits
 
-    options = _options("dataset_option")
+    options = key_values("dataset_option")
     try:
-        found = datasets.load(FLAGS.dataset, FLAGS.root, FLAGS.split, **options)
+        found = datasets.load(FLAGS.dataset, FLAGS.root, split or FLAGS.split, **options)
     except TypeError as error:
         given = ", ".join(FLAGS.dataset_option)
         raise ValueError(f"{FLAGS.dataset} cannot use the options {given} ({error}).") from error
     for line in found.skipped:
         warn(f"{found.name}: {line}")
-    if FLAGS.part == "all":
+    part = part or FLAGS.part
+    if part == "all":
         return found
     fractions = tuple(_numbers("fractions"))
     if len(fractions) != 3:
@@ -184,7 +199,7 @@ def dataset():
             f"received {FLAGS.fractions}."
         )
     parts = splits.split(len(found), fractions, FLAGS.seed)
-    return found.select(parts[["train", "validation", "test"].index(FLAGS.part)])
+    return found.select(parts[["train", "validation", "test"].index(part)])
 
 
 def map_methods(of_classifier) -> list:
@@ -194,7 +209,7 @@ def map_methods(of_classifier) -> list:
     names = FLAGS.maps if isinstance(FLAGS.maps, list) else [FLAGS.maps]
     if not names or len(set(names)) != len(names):
         raise ValueError(f"--maps takes map methods, each once; received {FLAGS.maps}.")
-    options = _options("map_option")
+    options = key_values("map_option")
     options |= {name: FLAGS[name].value for name in ("layers", "reduction")}
     options = {key: value for key, value in options.items() if value is not None}
     known = {name: maps.option_names(name) for name in names}
@@ -224,7 +239,7 @@ def estimators(names: Sequence[str]) -> list:
     """Localizers by their names, with --features and --localizer_option, not fitted."""
     from sensmap import localizers
 
-    options = _options("localizer_option")
+    options = key_values("localizer_option")
     found = []
     for name in names:
         estimator = localizers.create(name)
@@ -295,7 +310,7 @@ def data_record(data, table) -> dict[str, Any]:
     return {"dataset": data.name, "images": len(table), "ids_sha256": digest, "ids": table.ids}
 
 
-def _options(name: str) -> dict[str, Any]:
+def key_values(name: str) -> dict[str, Any]:
     """A flag's KEY=VALUE pairs; values are Python literals, or else words."""
     options = {}
     for each in FLAGS[name].value or ():

@@ -19,7 +19,7 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from sensmap import features, images
+from sensmap import features, images, registry
 from sensmap.classifiers.class_names import ClassIndex, match_classes
 from sensmap.classifiers.sanity import SanityCheck
 from sensmap.datasets import Dataset, Example, ExampleError
@@ -369,6 +369,20 @@ def sanity_check(
     for pixels, batch in read_batches(sample, classifier.input_size, batch_size, label_of, []):
         check.update(classifier.class_scores(pixels.numpy()), [label for _, label, _ in batch])
     return check
+
+
+def average_precision(classifier, dataset: Dataset, batch_size: int = 32) -> dict[str, Any]:
+    """The mean average precision of a classifier on a data set of the same classes.
+
+    Returns:
+        The result of `sensmap.metrics.average_precision`.
+    """
+    metric = registry.find("sensmap.metrics", "average_precision").Metric()
+    batches = read_batches(dataset, classifier.input_size, batch_size, lambda example: 0, [])
+    for pixels, batch in batches:
+        labels = [np.isin(range(classifier.num_classes), example.labels) for example, _, _ in batch]
+        metric.update(classifier.class_scores(pixels.numpy()), labels)
+    return metric.result()
 
 
 def image_class(example: Example) -> int:

@@ -15,7 +15,7 @@ import pytest
 import tensorflow as tf
 
 from sensmap import boxes as box_geometry
-from sensmap import classifiers, datasets, files, images
+from sensmap import classifiers, datasets, files, images, masks
 
 ROOT = Path(__file__).resolve().parents[1]
 FIT = ("--dataset=digits", "--split=fit", "--dataset_option=count=200", "--part=all")
@@ -219,6 +219,40 @@ def test_photographs(made, tmp_path):
     np.testing.assert_allclose(by_library, by_export, atol=1e-4)
 
 
+def test_segmentation(place, tmp_path):
+    out, said = command(
+        *("eval.segmentation", *(flag.format(place=place) for flag in (*BY_COLOUR, *COLOURS))),
+        *("--split=val", "--maps=dcsm", "--layers=first", "--fit_background=train"),
+        *("--crf_option=steps=3", "--crf_option=bilateral_xy=20", f"--output={tmp_path / 'out'}"),
+    )
+    assert "Background: weight " in out
+    assert f"{tmp_path / 'out'}/report.html" in out
+    assert "skipped none: there is no mask of it." in said
+    result = files.read_json(tmp_path / "out" / "result.json")
+    plain, refined = result["rows"]
+    assert (plain["method"], refined["method"]) == ("Without CRF", "With CRF")
+    # The classes are read off the colours, and so are the masks.
+    assert min(plain["mean_iou"], refined["mean_iou"]) > 80
+    assert [row["class"] for row in refined["by_class"]] == ["background", "blue", "red"]
+    assert refined["localization"]["unscored"] == 2
+    assert result["skipped"] == [{"id": "none", "reason": "there is no mask of it."}]
+    chosen = result["background"]["chosen_on"]
+    assert chosen["ids"] == ["a", "b"]
+    assert len(chosen["ids_sha256"]) == len(result["data"]["ids_sha256"]) == 64
+    written = tmp_path / "out" / "masks"
+    found = {
+        path.relative_to(written).with_suffix("").as_posix(): masks.load(path)
+        for path in written.rglob("*.png")
+    }
+    assert sorted(found) == result["data"]["ids"] == ["c", "deep/d"]
+    truths = {name: masks.load(place / f"colours/SegmentationClass/{name}.png") for name in found}
+    right = np.mean([found[name] == truths[name] for name in found])
+    assert refined["pixel_accuracy"] == pytest.approx(100 * right)
+    page = (tmp_path / "out" / "report.html").read_text()
+    for what in ("c: blue, before subtraction", "c: blue, its map", "deep/d: mask with CRF"):
+        assert f'alt="{what}"' in page
+
+
 # --- What users get wrong ---
 
 CLASSIFIER = "--classifier={made}/classifier"
@@ -227,6 +261,11 @@ SERVED = "--saved_model={made}/served/sensmap"
 FEW = ("--dataset=digits", "--split=fit", "--dataset_option=count=8", "--part=all")
 FEW_NEW = ("--dataset=digits", "--split=test", "--dataset_option=count=8", "--part=all")
 OUT = "--output={place}/out"
+BY_COLOUR = (
+    *("--classifier={place}/colours.keras", "--preprocessing=tf", "--input_size=32,32"),
+    "--class_names={place}/colours.txt",
+)
+COLOURS = ("--dataset=voc", "--root={place}/colours", "--part=all")
 
 BAD = {
     "train.classifier": {
@@ -357,6 +396,55 @@ BAD = {
         "class": ([SERVED, "--class_of=zebra", *FEW_NEW, OUT], "no class 'zebra'"),
         "full disk": (["limit=2000", SERVED, *FEW_NEW, OUT], "File too large"),
     },
+    "eval.segmentation": {
+        "no classifier": ([*COLOURS, OUT], "--classifier is needed"),
+        "no data set": ([*BY_COLOUR, OUT], "--dataset is needed"),
+        "no masks": ([CLASSIFIER, *FEW, OUT], "No image of .* has a mask .*no mask of it"),
+        "other classes": ([CLASSIFIER, *COLOURS, OUT], "knows no class of the data set"),
+        "scales of one size": (
+            [
+                *("--classifier={place}/one_size.keras", "--preprocessing=tf", *COLOURS, OUT),
+                *("--maps=dcsm", "--map_option=scales=(1.0,0.5)"),
+            ],
+            "takes images of one size only, so the scale must be 1",
+        ),
+        "classes of": ([*BY_COLOUR, *COLOURS, "--classes_of=both", OUT], "flag --classes_of=both"),
+        "features": (
+            [*BY_COLOUR, *COLOURS, "--features=pooled", OUT],
+            "--features must be left out",
+        ),
+        "background": ([*BY_COLOUR, *COLOURS, "--background=0", OUT], "weight above 0"),
+        "two backgrounds": (
+            [*BY_COLOUR, *COLOURS, "--background=1", "--fit_background=train", OUT],
+            "--background must be left out: --fit_background chooses it",
+        ),
+        "chosen on what is scored": (
+            [*BY_COLOUR, *COLOURS, "--fit_background=train", OUT],
+            "2 of the 2 images .* are among those that are scored",
+        ),
+        "chosen on nothing": (
+            [*BY_COLOUR, *COLOURS, "--split=val", "--fit_background=nope", OUT],
+            "nope.txt",
+        ),
+        "CRF option": (
+            [*BY_COLOUR, *COLOURS, "--crf_option=speed=2", OUT],
+            "the CRF has no option 'speed'; it takes gaussian_xy, ",
+        ),
+        "CRF option's kind": (
+            [*BY_COLOUR, *COLOURS, "--crf_option=steps=2.5", OUT],
+            "steps is a whole number; received 2.5",
+        ),
+        "CRF option's value": (
+            [*BY_COLOUR, *COLOURS, "--crf_option=bilateral_rgb=0", OUT],
+            "must be above 0",
+        ),
+        "option of no CRF": (
+            [*BY_COLOUR, *COLOURS, "--nocrf", "--crf_option=steps=2", OUT],
+            "--crf_option must be left out",
+        ),
+        "output exists": ([*BY_COLOUR, *COLOURS, "--output={place}/pictures"], "is not empty"),
+        "full disk": (["limit=2000", *BY_COLOUR, *COLOURS, OUT], "File too large"),
+    },
     "train.export_saved_model": {
         "no localizer": ([CLASSIFIER, OUT], "--localizer is needed"),
         "top k": ([CLASSIFIER, LOCALIZER, "--top_k=11", OUT], "1 to 10 classes"),
@@ -404,6 +492,37 @@ BAD = {
 }
 
 
+def write_colours(folder):
+    """A VOC tree of red and blue fields on dark, and networks that see them."""
+    tree = folder / "colours"
+    places = {"a": (0, 16), "b": (8, 24), "c": (16, 32), "deep/d": (4, 20), "none": (0, 16)}
+    for name, (start, stop) in places.items():
+        image, mask = np.full((32, 32, 3), 20, np.uint8), np.zeros((32, 32), np.uint8)
+        image[start:stop, 8:24, 2], mask[start:stop, 8:24] = 230, 1  # blue is the first class
+        if name in ("b", "deep/d"):
+            image[start:stop, :8, 0], mask[start:stop, :8] = 230, 2
+        write_png(tree / "JPEGImages" / f"{name}.png", image)
+        if name != "none":
+            masks.save(tree / "SegmentationClass" / f"{name}.png", mask)
+    (tree / "classes.txt").write_text("blue\nred\n")
+    for split, names in {"train": "a b", "val": "c deep/d none"}.items():
+        files.write_text(
+            tree / "ImageSets" / "Segmentation" / f"{split}.txt", names.replace(" ", "\n") + "\n"
+        )
+    (folder / "colours.txt").write_text("red\nblue\n")
+    for name, size in {"colours": None, "one_size": 32}.items():
+        inputs = keras.Input((size, size, 3))
+        scores = inputs
+        for layer in ("first", "second"):
+            scores = keras.layers.Conv2D(3, 1, activation="relu", name=layer)(scores)
+        scores = keras.layers.GlobalAveragePooling2D()(scores)
+        model = keras.Model(inputs, keras.layers.Dense(2, activation="sigmoid")(scores))
+        ends = np.array([[40, 0], [0, 0], [0, 40]])
+        eye = np.eye(3)[None, None]
+        model.set_weights([eye, np.zeros(3), eye, np.full(3, -0.3), ends, np.full(2, -1)])
+        model.save(folder / f"{name}.keras")
+
+
 @pytest.fixture(scope="module")
 def place(made, tmp_path_factory):
     """A folder of what is not as it should be."""
@@ -424,6 +543,7 @@ def place(made, tmp_path_factory):
         if name == "nan":
             model.layers[-1].bias.assign(np.full(10, np.nan))
         model.save(folder / f"{name}.keras")
+    write_colours(folder)
     (folder / "damaged").mkdir()
     for path in (made / "localizer").iterdir():
         data = path.read_bytes()

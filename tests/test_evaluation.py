@@ -339,3 +339,14 @@ def test_pictures_with_maps(localizer, mixed):
     for each in shown:
         assert each.map.shape == (32, 32)
         assert each.map.max() > 0
+
+
+@pytest.mark.parametrize(("name", "has_seeds"), [("graphcut", True), ("dense_crf", False)])
+def test_pictures_with_cuts(localizer, mixed, name, has_seeds):
+    cutting = Localizer(localizer.method, localizers.create(name))
+    table = extract(cutting, mixed, "truth")
+    predicted = evaluation.predict(table, cutting)
+    (shown,) = evaluation.shown_pictures(mixed, table, predicted, cutting, 1, seed=0)
+    assert (shown.cut.seeds is not None) == has_seeds
+    assert shown.cut.mask.dtype == bool
+    np.testing.assert_allclose(shown.cut.box, shown.predicted, atol=1e-6)

@@ -79,6 +79,14 @@ def test_parts_are_disjoint_and_make_up_the_whole(given):
     assert sorted(together) == sorted(ids["all"])
 
 
+def test_another_part_and_split_than_those_of_the_flags(given):
+    given("--dataset=digits", "--dataset_option=count=16", "--split=test", "--part=test")
+    whole, other = shared.dataset(part="all"), shared.dataset(part="all", split="fit")
+    assert len(whole) == len(other) == 16
+    assert set(shared.dataset().ids) < set(whole.ids)
+    assert not set(whole.ids) & set(other.ids)
+
+
 def test_the_seed_and_the_fractions_decide_about_the_parts(given):
     drawn = []
     for more in ([], ["--seed=1"], ["--fractions=0.5,0.25,0.25"]):

@@ -24,18 +24,19 @@ MODULES = [
 # The way the data goes. A part imports its own line and those above; what is not listed (box
 # geometry, the registry, ...) serves all and imports none of these.
 PARTS = (
-    ("datasets", "images", "tfds_builders"),
+    ("datasets", "images", "masks", "tfds_builders"),
     ("classifiers",),
     ("maps",),
     ("features",),
-    ("class_model", "localizers"),
+    ("class_model", "dense_crf", "localizers"),
+    ("segmentation",),
     ("metrics",),
     ("pipeline",),
     ("localizer",),
     ("ready_made",),
     ("export",),
     ("report",),
-    ("evaluation", "photographs"),
+    ("evaluation", "photographs", "segmentation_evaluation"),
     ("flags",),
     ("__main__",),
 )

@@ -23,6 +23,7 @@ COMMANDS = {
     "sensmap-train-box-regressor": "sensmap.train.box_regressor",
     "sensmap-export-saved-model": "sensmap.train.export_saved_model",
     "sensmap-evaluate-localization": "sensmap.eval.localization",
+    "sensmap-evaluate-segmentation": "sensmap.eval.segmentation",
 }
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import keras
 
 # At inference these give back what they get, up to the dtype: left out.
-_NEUTRAL = {
+NEUTRAL = {
     "ActivityRegularization",
     "AlphaDropout",
     "Cast",
@@ -76,7 +76,7 @@ def _rewind(output: keras.KerasTensor) -> tuple[keras.KerasTensor | None, str | 
         scores = linear(*call.arguments.args, **call.arguments.kwargs)
         linear.set_weights(operation.get_weights())
         return scores, activation
-    if kind in _NEUTRAL or (kind == "Activation" and activation == "linear"):
+    if kind in NEUTRAL or (kind == "Activation" and activation == "linear"):
         return _rewind(before)
     if kind in _ARRANGING:
         scores, removed = _rewind(before)

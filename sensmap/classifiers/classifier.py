@@ -43,11 +43,14 @@ class Classifier:
         class_offset: how many outputs, from the first, stand for the background. They are cut
             away, so that class ids are those of the class names.
         source: what to call the model in records.
+        multilabel: whether an image may have several of the classes, so that probabilities are a
+            sigmoid of each score; None to go by what ends the model.
 
     Attributes:
         model: the Keras model of the scores before softmax, background included.
         input_size: ``(height, width)`` in pixels.
         num_classes: the number of classes without the background.
+        multilabel: whether it is such a classifier.
 
     Raises:
         ValueError: if the model is not such a classifier, with the reason.
@@ -61,6 +64,7 @@ class Classifier:
         class_names: Sequence[str] | None = None,
         class_offset: int = 0,
         source: str | None = None,
+        multilabel: bool | None = None,
     ):
         self.source = source or f"keras.Model {model.name}"
         self.preprocessing = preprocessing
@@ -76,6 +80,7 @@ class Classifier:
             )
         model = _plain(model)
         self.model, removed = before_softmax(model)
+        self.multilabel = removed == "sigmoid" if multilabel is None else multilabel
         noise = np.random.default_rng(0).uniform(0, 255, (1, *self.input_size, 3))
         probe = self.preprocess(noise.astype(np.float32))
         scores = self._probe(self.model, probe)
@@ -104,9 +109,16 @@ class Classifier:
             "input_size": list(self.input_size),
             "class_offset": self.class_offset,
             "num_classes": self.num_classes,
+            "multilabel": self.multilabel,
             "class_names_sha256": names and hashlib.sha256("\n".join(names).encode()).hexdigest(),
             "fingerprint": self.fingerprint,
         }
+
+    @property
+    def takes_any_size(self) -> bool:
+        """Whether the network takes images of other sizes than `input_size`."""
+        inputs = getattr(self.model, "inputs", None)
+        return inputs is None or tuple(inputs[0].shape[1:3]) == (None, None)
 
     def preprocess(self, pixels):
         """From ``(N, h, w, 3)`` float32 RGB pixels of 0 to 255 to the network's input."""
@@ -123,6 +135,11 @@ class Classifier:
         """
         scores = tf.cast(self.model(network_input, training=False), tf.float32)
         return scores[:, self.class_offset :]
+
+    def probabilities(self, scores: tf.Tensor) -> tf.Tensor:
+        """Of ``(N, C)`` class scores: each class's own, or, if an image has one class, all
+        together of sum 1."""
+        return tf.sigmoid(scores) if self.multilabel else tf.nn.softmax(scores)
 
     def class_scores(self, pixels: np.ndarray) -> np.ndarray:
         """Class scores of images of one size, whichever it is.

@@ -120,6 +120,7 @@ def _load_folder(folder: Path, mode, names, class_offset, input_size) -> Classif
             "input_size": tuple(config["input_size"]),
             "class_names": config["class_names"] and tuple(config["class_names"]),
             "class_offset": int(config["class_offset"]),
+            "multilabel": bool(config.get("multilabel", False)),
         }
         source, fingerprint = str(config["source"]), config["fingerprint"]
     except (KeyError, TypeError, ValueError) as error:

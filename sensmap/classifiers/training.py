@@ -11,7 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from sensmap import images
-from sensmap.classifiers import applications
+from sensmap.classifiers import applications, fully_convolutional, loading
 from sensmap.classifiers.classifier import Classifier
 from sensmap.classifiers.preprocessing import Preprocessing
 from sensmap.datasets import Dataset, Example, ExampleError
@@ -92,6 +92,56 @@ def architecture(
     return keras.Model(backbone.input, outputs, name=application), own
 
 
+def multilabel_architecture(
+    source: str,
+    num_classes: int,
+    mode: str | None = None,
+    weights: str | None = None,
+    hidden: int = 0,
+    evidence: bool = True,
+    pooling: str = "average",
+    trained_from: str | None = None,
+    seed: int = 0,
+) -> tuple[keras.Model, Preprocessing]:
+    """A fully convolutional network to train for images with several classes.
+
+    Args:
+        source: whose layers and weights it starts from, but for the last layer: ``"small_cnn"``,
+            the name of a `keras.applications` model (VGG16 in the paper), or a classifier's file
+            or folder, as of `sensmap.classifiers.load`.
+        num_classes: the number of outputs.
+        mode, weights: as of `sensmap.classifiers.load`.
+        hidden, evidence, pooling: as of `fully_convolutional.with_head`.
+        trained_from: the first layer that is trained, by its name; all by default. Batch
+            normalisation that was learned before keeps its statistics.
+        seed: of the random weights.
+
+    Raises:
+        FileNotFoundError, ValueError: if there is no such classifier or layer, or it cannot be
+            made fully convolutional.
+    """
+    keras.utils.set_random_seed(seed)
+    if source == "small_cnn":
+        base, preprocessing = small_cnn((64, 64), num_classes), Preprocessing.of(mode or "tf")
+        learned = False
+    else:
+        classifier = loading.load(source, mode, weights=weights)
+        base, preprocessing = classifier.model, classifier.preprocessing
+        learned = weights is not None or applications.find(source) is None
+    model = fully_convolutional.with_head(base, num_classes, hidden, evidence, pooling)
+    names = [layer.name for layer in model.layers]
+    if trained_from is not None and trained_from not in names:
+        raise ValueError(
+            f"{source} has no layer {trained_from!r} to train from; it has {', '.join(names)}."
+        )
+    first = names.index(trained_from) if trained_from else 0
+    for place, layer in enumerate(model.layers):
+        # Statistics of few images are worse than those that the weights were learned with.
+        keeps = learned and isinstance(layer, keras.layers.BatchNormalization)
+        layer.trainable = place >= first and not keeps
+    return model, preprocessing
+
+
 def train(
     model: keras.Model,
     dataset: Dataset,
@@ -101,10 +151,18 @@ def train(
     batch_size: int = 64,
     learning_rate: float = 2e-3,
     seed: int = 0,
+    multilabel: bool = False,
+    sizes: tuple[int, int] | None = None,
+    input_size: tuple[int, int] | None = None,
 ) -> tuple[Classifier, dict[str, Any]]:
-    """Trains a model of class scores by softmax cross-entropy on the first label of each image.
+    """Trains a model of class scores on the labels of images.
 
-    Adam with a cosine decay of the learning rate.
+    By softmax cross-entropy on each image's first label; or, where images have several, by
+
+        L = - mean over classes c of y_c log s(S_c) + (1 - y_c) log(1 - s(S_c))
+
+    with y_c whether the image has the label c, S_c the class score and s the sigmoid (Shimoda &
+    Yanai 2016, section 3.1). Adam with a cosine decay of the learning rate.
 
     Args:
         model: a Keras model of class scores before softmax, with as many outputs as the data
@@ -115,6 +173,10 @@ def train(
         batch_size: images a step.
         learning_rate: of the first step.
         seed: of the order of the images, and of what is random inside the model.
+        multilabel: whether images have several labels.
+        sizes: for a model of any input size, the least and the greatest side that the images of
+            a step are resized to, which is drawn for each; half of the steps mirror them.
+        input_size: for a model of any input size, the one that the classifier works at.
 
     Returns:
         The classifier, and what happened: images, skipped ones and the accuracy by epoch.
@@ -133,16 +195,27 @@ def train(
         )
     keras.utils.set_random_seed(seed)
     skipped: list[tuple[str, str]] = []
-    pixels, labels = _read(dataset, model.input_shape[1:3], skipped)
+    greatest = (sizes[1],) * 2 if sizes else input_size or model.input_shape[1:3]
+    pixels, found = _read(dataset, greatest, skipped)
+    if multilabel:
+        labels = np.array(
+            [np.isin(np.arange(len(dataset.classes)), each) for each in found], np.float32
+        )
+        loss: Any = keras.losses.BinaryCrossentropy(from_logits=True)
+        accuracy: Any = keras.metrics.BinaryAccuracy("accuracy", threshold=0.0)
+    else:
+        labels = np.array([each[0] for each in found])
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        accuracy = "accuracy"
     steps = -(-len(pixels) // batch_size)
     model.compile(
         keras.optimizers.Adam(
             keras.optimizers.schedules.CosineDecay(learning_rate, epochs * steps)
         ),
-        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=["accuracy"],
+        loss,
+        metrics=[accuracy],
     )
-    batches = _Batches(pixels, labels, preprocessing, batch_size, seed)
+    batches = _Batches(pixels, labels, preprocessing, batch_size, seed, sizes)
     history: dict[str, list[float]] = {"accuracy": [], "loss": []}
     with tqdm(total=epochs * steps, desc="Training", unit="step", disable=None) as progress:
 
@@ -162,17 +235,24 @@ def train(
             f"than {learning_rate:g}."
         )
     classifier = Classifier(
-        model, preprocessing, class_names=dataset.classes, source=f"{model.name} on {dataset.name}"
+        model,
+        preprocessing,
+        input_size,
+        dataset.classes,
+        source=f"{model.name} on {dataset.name}",
+        multilabel=multilabel,
     )
     return classifier, {"images": len(pixels), "skipped": skipped, **history}
 
 
 class _Batches(keras.utils.PyDataset):
-    """Shuffled batches, in another order each epoch, the same for the same seed."""
+    """Shuffled batches, in another order each epoch, the same for the same seed; resized and
+    mirrored at random where sizes are given."""
 
-    def __init__(self, pixels, labels, preprocessing, batch_size, seed):
+    def __init__(self, pixels, labels, preprocessing, batch_size, seed, sizes):
         super().__init__()
         self._data = pixels, labels
+        self._sizes = sizes
         self._preprocessing, self._batch_size = preprocessing, batch_size
         self._random = np.random.default_rng(seed)
         self.on_epoch_end()
@@ -182,20 +262,27 @@ class _Batches(keras.utils.PyDataset):
 
     def __getitem__(self, index: int):
         chosen = self._order[index * self._batch_size : (index + 1) * self._batch_size]
-        pixels, labels = self._data
-        return self._preprocessing(pixels[chosen].astype(np.float32)), labels[chosen]
+        pixels, labels = (each[chosen] for each in self._data)
+        if self._sizes:
+            pixels = images.resize(pixels, (self._sides[index],) * 2).numpy()
+            pixels = pixels[:, :, :: -1 if self._mirrored[index] else 1]
+        return self._preprocessing(pixels.astype(np.float32)), labels
 
     def on_epoch_end(self) -> None:
         self._order = self._random.permutation(len(self._data[0]))
+        if self._sizes:
+            low, high = self._sizes
+            self._sides = self._random.integers(low, high + 1, len(self))
+            self._mirrored = self._random.integers(0, 2, len(self))
 
 
 def _read(
     dataset: Dataset, input_size: Sequence[int], skipped: list[tuple[str, str]]
-) -> tuple[np.ndarray, np.ndarray]:
-    """All images at the network's size, rounded to uint8 to be held in memory, and labels."""
+) -> tuple[np.ndarray, list[tuple[int, ...]]]:
+    """All images at one size, rounded to uint8 to be held in memory, and their labels."""
     height, width = input_size
     pixels = np.empty((len(dataset), height, width, 3), np.uint8)
-    labels: list[int] = []
+    labels: list[tuple[int, ...]] = []
 
     def load(example: Example) -> np.ndarray | str:
         try:
@@ -224,9 +311,9 @@ def _read(
                     skipped.append((example.id, loaded))
                 else:
                     pixels[len(labels)] = loaded
-                    labels.append(example.labels[0])
+                    labels.append(example.labels)
             progress.update(min(_READ_AT_ONCE, len(dataset) - start))
     if not labels:
         first = ": ".join(skipped[0]) if skipped else "it is empty"
         raise ValueError(f"No image of {dataset.name} could be used ({first}).")
-    return pixels[: len(labels)], np.array(labels)
+    return pixels[: len(labels)], labels

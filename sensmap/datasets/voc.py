@@ -3,8 +3,18 @@
 A VOC tree, which `root` is when it holds ``JPEGImages``::
 
     JPEGImages/*.jpg   Annotations/*.xml   SegmentationClass/*.png
-    ImageSets/{Main,Segmentation}/<split>.txt      an image a line
-    classes.txt                                    optional: a class a line
+    SegmentationClassAug/*.png                                  optional: more masks
+    ImageSets/{Main,Segmentation,SegmentationAug}/<split>.txt   an image a line
+    classes.txt                                                 optional: a class a line
+
+A line of a list begins with an image's id, or with its path as in lists for training on
+``trainaug`` (``/JPEGImages/<id>.jpg /SegmentationClassAug/<id>.png``).
+
+VOC has masks of few of its images; the Semantic Boundaries Dataset (SBD; Hariharan et al.,
+"Semantic Contours from Inverse Detectors") has them of 11,355. They come as PNGs in
+``SegmentationClassAug``, or as SBD's own folder ``benchmark_RELEASE/dataset``, the option `sbd`::
+
+    cls/<id>.mat   train.txt   val.txt      img/*.jpg, which are VOC's own, are not read
 
 Loose files otherwise: every ``*.xml`` below `root` is an image. The image is the file of the
 same stem, of several the one that shares the longest path with the XML; only where no file has
@@ -29,7 +39,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sensmap import boxes
+from sensmap import boxes, masks
 from sensmap.datasets import _voc_xml
 from sensmap.datasets._base import Dataset, Example, ExampleError
 from sensmap.datasets._files import files_below, given_root, is_image, lines_of, required
@@ -66,6 +76,7 @@ def load(
     year: str | None = None,
     image_set: str | None = None,
     difficult: bool = True,
+    sbd: str | None = None,
 ) -> Dataset:
     """Opens PASCAL VOC, or a folder of images with VOC XML files.
 
@@ -74,16 +85,22 @@ def load(
         split: of a tree, a name in ``ImageSets``, such as ``"train"``; of loose files, a folder
             inside `root`. All images by default.
         year: such as ``"2012"``.
-        image_set: ``"Main"`` or ``"Segmentation"``; by default ``Main`` where it has the split.
+        image_set: ``"Main"``, ``"Segmentation"`` or ``"SegmentationAug"``; by default the first of
+            them that has the split.
         difficult: keep boxes that are flagged difficult, which VOC's own evaluation leaves out.
+        sbd: the folder ``benchmark_RELEASE/dataset`` of SBD, for masks of images that have none
+            in ``SegmentationClass``. With it the split ``"trainaug"`` needs no list: it is VOC's
+            ``Segmentation/train`` and all images of SBD but those of VOC's ``Segmentation/val``.
 
     Returns:
-        A data set whose labels are the classes of an image's objects. The mask, where there is
-        one, has index ``k + 1`` for class ``k``, 0 for background and 255 for "ignore".
+        A data set whose labels are the classes of an image's objects; where there is no XML, the
+        classes in its mask. The mask, where there is one, is read by `sensmap.masks.load` and has
+        index ``k + 1`` for class ``k``, 0 for background and 255 for "ignore".
 
     Raises:
         FileNotFoundError: if the folder lacks what it should hold.
-        ValueError: if the folder holds several years and none was chosen.
+        ValueError: if the folder holds several years and none was chosen, or `sbd` is given for
+            loose files.
     """
     folder = given_root(root, SOURCE, "a PASCAL VOC tree, or a folder of images and VOC XML files")
     if year is not None:
@@ -92,17 +109,22 @@ def load(
     elif years := [path.name for path in sorted(folder.glob("VOC[0-9][0-9][0-9][0-9]"))]:
         raise ValueError(f"{SOURCE}: {folder} holds {', '.join(years)}; choose one with year=.")
     tree = (folder / "JPEGImages").is_dir()
-    pairs, skipped = _tree(folder, split, image_set) if tree else _loose(folder, split)
+    more_masks = None if sbd is None else given_root(sbd, SOURCE, "SBD, benchmark_RELEASE/dataset")
+    if more_masks is not None:
+        required(more_masks / "cls", SOURCE, "SBD's masks, <id>.mat")
+        if not tree:
+            raise ValueError(f"{SOURCE}: sbd= goes with a VOC tree; {folder} has no JPEGImages.")
+    pairs, skipped = _tree(folder, split, image_set, more_masks) if tree else _loose(folder, split)
     classes = _classes(folder)
     label_of = {name: label for label, name in enumerate(classes)}
     ids = list(pairs)
 
     def read(position: int) -> Example:
         image, xml = pairs[ids[position]]
-        mask = folder / "SegmentationClass" / f"{ids[position]}.png"
-        found_mask = mask if tree and mask.exists() else None
+        found_mask = _mask(folder, more_masks, ids[position]) if tree else None
         if xml is None:
-            return Example(ids[position], image, mask=found_mask)
+            shown = () if found_mask is None else _labels_in(found_mask, len(classes))
+            return Example(ids[position], image, shown, mask=found_mask)
         annotation = _voc_xml.read(xml)
         if unknown := set(annotation.names) - set(classes):
             raise ExampleError(f"{xml}: its class {min(unknown)!r} is not among the classes.")
@@ -126,22 +148,63 @@ def load(
 _Pairs = dict[str, tuple[Path, Path | None]]
 
 
-def _tree(folder: Path, split: str | None, image_set: str | None) -> tuple[_Pairs, list[str]]:
+def _tree(
+    folder: Path, split: str | None, image_set: str | None, sbd: Path | None
+) -> tuple[_Pairs, list[str]]:
     names = {os.path.splitext(name)[0]: name for name in files_below(folder / "JPEGImages")}
     if split is None:
         wanted: Iterable[str] = names
     else:
-        kinds = ("Main", "Segmentation") if image_set is None else (image_set,)
+        kinds = ("Main", "Segmentation", "SegmentationAug") if image_set is None else (image_set,)
         lists = [folder / "ImageSets" / kind / f"{split}.txt" for kind in kinds]
-        chosen = next((path for path in lists if path.exists()), lists[0])
-        lines = lines_of(chosen, SOURCE, f"the images of the split {split!r}, one a line")
-        wanted = [line.split()[0] for line in lines]  # lists of one class have flags behind
+        chosen = next((path for path in lists if path.exists()), None)
+        if chosen is None and split == "trainaug" and sbd is not None:
+            wanted = _trainaug(folder / "ImageSets" / "Segmentation", sbd)
+        else:
+            wanted = _listed(chosen or lists[0], f"the images of the split {split!r}, one a line")
     pairs: _Pairs = {}
     for stem in wanted:
         xml = folder / "Annotations" / f"{stem}.xml"
         image = folder / "JPEGImages" / names.get(stem, f"{stem}.jpg")
         pairs[stem] = (image, xml if xml.exists() else None)
     return pairs, []
+
+
+def _listed(path: Path, holding: str) -> list[str]:
+    """The ids in a list of images, whose lines may be paths and may have more behind."""
+    ids = []
+    for line in lines_of(path, SOURCE, holding):
+        first = line.split()[0]  # lists of one class have flags behind, others the mask's path
+        _, of_image, name = first.rpartition("JPEGImages/")
+        ids.append(os.path.splitext(name)[0] if of_image else first)
+    return ids
+
+
+def _trainaug(lists: Path, sbd: Path) -> list[str]:
+    """VOC's training images and all of SBD's that are not VOC's to validate on, sorted."""
+    train, val = (
+        set(_listed(lists / f"{part}.txt", f"VOC's own {part} images")) for part in ("train", "val")
+    )
+    more = (set(_listed(sbd / f"{part}.txt", "SBD's images")) for part in ("train", "val"))
+    return sorted(train.union(*more) - val)
+
+
+def _mask(folder: Path, sbd: Path | None, name: str) -> Path | None:
+    """The file of an image's mask: VOC's own where there is one."""
+    places = [
+        folder / "SegmentationClass" / f"{name}.png",
+        *([] if sbd is None else [sbd / "cls" / f"{name}.mat"]),
+        folder / "SegmentationClassAug" / f"{name}.png",
+    ]
+    return next((path for path in places if path.exists()), None)
+
+
+def _labels_in(mask: Path, classes: int) -> tuple[int, ...]:
+    """The classes that a mask shows, as labels."""
+    indices = set(np.unique(masks.load(mask)).tolist()) - {0, masks.IGNORE}
+    if (highest := max(indices, default=0)) > classes:
+        raise ExampleError(f"{mask}: its index {highest} is beyond the {classes} classes.")
+    return tuple(index - 1 for index in sorted(indices))
 
 
 def _loose(folder: Path, split: str | None) -> tuple[_Pairs, list[str]]:

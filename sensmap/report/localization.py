@@ -70,12 +70,12 @@ class Cut(NamedTuple):
 
     Attributes:
         seeds: ``(h, w)`` uint8, what the colour models were fitted to: 0 unused, 1 background,
-            2 foreground.
+            2 foreground; None where there are no colour models.
         mask: ``(h, w)`` bool, the object.
         box: ``(4,)`` xyxy, relative, around it.
     """
 
-    seeds: np.ndarray
+    seeds: np.ndarray | None
     mask: np.ndarray
     box: np.ndarray
 
@@ -309,19 +309,23 @@ def _cuts(shown: Sequence[Picture]) -> list[html.Section]:
     figures = [_cut_figure(item, item.cut) for item in shown if item.cut is not None]
     if not figures:
         return []
+    seeded = any(item.cut is not None and item.cut.seeds is not None for item in shown)
+    seeds = (
+        "the pixels that the colour models of object and background were fitted to; the "
+        "segmentation by these models"
+    )
     text = html.paragraph(
         "From left to right: the image; how strongly each place of it sways the score of the "
-        "class, bright is strong; the pixels that the colour models of object and background "
-        "were fitted to; the segmentation by these models, with the box around it."
+        f"class, bright is strong; {seeds if seeded else 'the segmentation'}, with the box around "
+        "it."
     )
-    key = html.legend(
-        [
-            ("foreground model", pictures.FOREGROUND_SEED, "filled"),
-            ("background model", pictures.BACKGROUND_SEED, "filled"),
-            ("not used for either", pictures.UNUSED_SEED, "filled"),
-        ]
-    )
-    return [html.Section("From map to segmentation", [text, key, *figures])]
+    entries = [
+        ("foreground model", pictures.FOREGROUND_SEED, "filled"),
+        ("background model", pictures.BACKGROUND_SEED, "filled"),
+        ("not used for either", pictures.UNUSED_SEED, "filled"),
+    ]
+    key = [html.legend(entries)] if seeded else []
+    return [html.Section("From map to segmentation", [text, *key, *figures])]
 
 
 def _cut_figure(item: Picture, cut: Cut) -> html.Block:
@@ -329,7 +333,8 @@ def _cut_figure(item: Picture, cut: Cut) -> html.Block:
     panels = [(image, "the image")]
     if item.map is not None:
         panels.append((pictures.overlay(image, item.map), "sensitivity map"))
-    panels.append((pictures.draw_seeds(image, cut.seeds), "seeds of the colour models"))
+    if cut.seeds is not None:
+        panels.append((pictures.draw_seeds(image, cut.seeds), "seeds of the colour models"))
     panels.append((pictures.draw_mask(image, cut.mask, cut.box), "segmentation with its box"))
     frames = [(pictures.encode_jpeg(panel), f"{item.caption}: {what}") for panel, what in panels]
     return html.figure(frames, item.caption, _overlap(item))

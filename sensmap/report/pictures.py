@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from sensmap import boxes as box_geometry
 from sensmap._opencv import cv2
+from sensmap.masks import voc_palette
 from sensmap.report import _labels
 
 # The colours of the paper's Figure 1, in shades that also differ in lightness.
@@ -199,10 +200,44 @@ def draw_mask(image: np.ndarray, mask: np.ndarray, box: ArrayLike = ()) -> np.nd
     return draw_boxes(drawn, box, PREDICTION, dashed=True)
 
 
+def draw_labels(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Shows a segmentation into classes: each in VOC's colour for it, over the gray image.
+
+    The background, index 0, is not coloured.
+
+    Args:
+        image: ``(H, W, 3)`` uint8 RGB.
+        mask: ``(h, w)`` uint8 class indices, see `sensmap.masks`; resized to the image, each
+            pixel to the nearest.
+
+    Returns:
+        ``(H, W, 3)`` uint8 RGB.
+
+    Raises:
+        ValueError: for a mask of another kind.
+
+    >>> gray = np.full((1, 3, 3), 100, np.uint8)
+    >>> draw_labels(gray, np.array([[0, 1, 2]], np.uint8))[0].tolist()
+    [[100, 100, 100], [120, 30, 30], [30, 120, 30]]
+    """
+    image = _check_image(image)
+    values = np.asarray(mask)
+    if values.ndim != 2 or not values.size or values.dtype != np.uint8:
+        raise ValueError(
+            "A mask of classes must be (h, w) uint8 class indices; "
+            f"received the shape {values.shape} and type {values.dtype}."
+        )
+    height, width = image.shape[:2]
+    values = cv2.resize(values, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
+    gray = _gray(image)
+    coloured = cv2.addWeighted(voc_palette()[values], 0.7, gray, 0.3, 0)
+    return np.where(values[..., None] > 0, coloured, gray)
+
+
 def four_panels(
     image: np.ndarray,
     sensitivity: np.ndarray,
-    seeds: np.ndarray,
+    seeds: np.ndarray | None,
     mask: np.ndarray,
     box: ArrayLike,
     side: int = 320,
@@ -215,13 +250,13 @@ def four_panels(
     Args:
         image: ``(H, W, 3)`` uint8 RGB.
         sensitivity: ``(h, w)`` float, see `overlay`.
-        seeds: ``(h, w)`` uint8, see `draw_seeds`.
+        seeds: ``(h, w)`` uint8, see `draw_seeds`; None leaves the panel out.
         mask: ``(h, w)`` bool, see `draw_mask`.
         box: ``(4,)`` xyxy, relative.
         side: the longer one of a panel, in pixels.
 
     Returns:
-        ``(H', W', 3)`` uint8 RGB: four panels of the image's aspect on white.
+        ``(H', W', 3)`` uint8 RGB: the panels, of the image's aspect, on white.
 
     >>> image, nothing = np.zeros((6, 8, 3), np.uint8), np.zeros((6, 8))
     >>> seeds, mask = nothing.astype(np.uint8), nothing.astype(bool)
@@ -233,7 +268,7 @@ def four_panels(
     panels = (
         image,
         overlay(image, sensitivity),
-        draw_seeds(image, seeds),
+        *([] if seeds is None else [draw_seeds(image, seeds)]),
         draw_mask(image, mask, box),
     )
     across = _MARGIN + len(panels) * (width + _MARGIN)

@@ -90,9 +90,9 @@ def test_labels_stay_with_their_images_across_chunks(monkeypatch):
     examples = [coloured()[position] for position in range(8)]
     examples[4] = Example(id="text", image=b"hello", labels=(0,))
     pixels, labels = training._read(listed(examples), (16, 16), [])
-    assert labels.tolist() == [0, 1, 0, 1, 1, 0, 1]
+    assert labels == [(0,), (1,), (0,), (1,), (1,), (0,), (1,)]
     # Red has more red than green.
-    assert (pixels[..., 0].mean(axis=(1, 2)) > 128).tolist() == [not label for label in labels]
+    assert (pixels[..., 0].mean(axis=(1, 2)) > 128).tolist() == [label == 0 for (label,) in labels]
 
 
 def test_examples_are_read_by_one_thread_in_order():
@@ -176,3 +176,77 @@ def test_what_is_refused(arguments, message):
 def test_a_missing_file_of_weights(tmp_path):
     with pytest.raises(FileNotFoundError, match="no such file of weights"):
         training.architecture("MobileNetV2", (32, 32), 2, weights=str(tmp_path / "none.h5"))
+
+
+# --- Several labels ---
+
+
+def halves(count=32, size=40):
+    """Images whose halves are red, green, blue or grey: the first three are the classes."""
+    random = np.random.default_rng(0)
+    colours = (RED, GREEN, (30, 30, 200), (90, 90, 90))
+
+    def read(position):
+        chosen = random_pairs[position]
+        pixels = np.zeros((size, size, 3))
+        for half, colour in enumerate(chosen):
+            pixels[:, half * size // 2 : (half + 1) * size // 2] = colours[colour]
+        pixels += random.integers(-20, 21, pixels.shape)
+        labels = tuple(sorted({int(colour) for colour in chosen} - {3}))
+        return Example(id=ids[position], image=pixels.astype(np.uint8), labels=labels)
+
+    random_pairs = [(position % 3, random.integers(0, 4)) for position in range(count)]
+    ids = [f"image{position}" for position in range(count)]
+    return Dataset("halves", ["red", "green", "blue"], ids, read)
+
+
+def train_multilabel(dataset, seed=0, **options):
+    model, preprocessing = training.multilabel_architecture("small_cnn", 3, seed=seed)
+    settings = {"epochs": 12, "batch_size": 8, "learning_rate": 1e-2, **options}
+    return training.train(
+        model,
+        dataset,
+        preprocessing,
+        multilabel=True,
+        sizes=(32, 48),
+        input_size=(40, 40),
+        seed=seed,
+        **settings,
+    )
+
+
+def test_it_learns_several_labels():
+    classifier, history = train_multilabel(halves())
+    assert classifier.multilabel
+    assert classifier.takes_any_size
+    assert classifier.input_size == (40, 40)
+    assert history["accuracy"][-1] > 0.9
+    pixels = np.concatenate([np.full((1, 40, 20, 3), c, np.uint8) for c in (RED, GREEN)], axis=2)
+    red, green, blue = classifier.probabilities(classifier.class_scores(pixels)).numpy()[0]
+    assert min(red, green) > 0.5 > blue
+
+
+def test_several_labels_by_the_same_seed_give_the_same_weights():
+    first, again = (train_multilabel(halves(16), epochs=1)[0].fingerprint for _ in range(2))
+    assert first == again
+
+
+def test_training_may_start_at_a_layer():
+    model, _ = training.multilabel_architecture("small_cnn", 3, trained_from="conv3b")
+    trained = [layer.name for layer in model.layers if layer.trainable and layer.weights]
+    assert trained[0] == "conv3b"
+    assert trained[-2:] == ["evidence", "score_maps"]
+    assert len(trained) == 8  # three convolutions, their normalisations, and these two
+    with pytest.raises(ValueError, match="small_cnn has no layer 'conv9' to train from; it has"):
+        training.multilabel_architecture("small_cnn", 3, trained_from="conv9")
+
+
+def test_it_starts_from_a_classifiers_folder(tmp_path):
+    from sensmap import classifiers
+
+    classifier, _ = train(coloured(), epochs=1)
+    classifiers.save(classifier, tmp_path / "start")
+    model, preprocessing = training.multilabel_architecture(str(tmp_path / "start"), 3)
+    assert preprocessing == classifier.preprocessing
+    kernel = classifier.model.get_layer("conv1").get_weights()[0]
+    np.testing.assert_array_equal(model.get_layer("conv1").get_weights()[0], kernel)

@@ -236,6 +236,7 @@ def test_what_a_reader_refuses(localizer, given, images, message):
 
 def test_an_unknown_name_is_answered_with_the_list():
     with pytest.raises(
-        ValueError, match=r"'lineal' among the localizers; .*centred_box, graphcut, linear"
+        ValueError,
+        match=r"'lineal' among the localizers; .*centred_box, dense_crf, graphcut, linear",
     ):
         localizers.create("lineal")

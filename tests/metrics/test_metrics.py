@@ -7,19 +7,24 @@ import pytest
 from sensmap import registry
 
 METRICS = registry.names("sensmap.metrics")
+# What a metric cannot be made without.
+ARGUMENTS = {"mean_iou": {"classes": ["cat", "dog"]}}
 
 
 @pytest.mark.parametrize("name", METRICS)
 def test_a_metric_without_images_has_a_result_fit_for_json(name):
-    result = registry.find("sensmap.metrics", name).Metric().result()
+    result = _make(name).result()
     assert json.loads(json.dumps(result, allow_nan=False)) == result
 
 
 @pytest.mark.parametrize("name", METRICS)
 def test_merging_nothing_changes_nothing(name):
-    metric_class = registry.find("sensmap.metrics", name).Metric
-    metric = metric_class()
+    metric = _make(name)
     before = json.dumps(metric.result())
-    metric.merge(metric_class())
+    metric.merge(_make(name))
     assert json.dumps(metric.result()) == before
     assert callable(metric.update)
+
+
+def _make(name):
+    return registry.find("sensmap.metrics", name).Metric(**ARGUMENTS.get(name, {}))

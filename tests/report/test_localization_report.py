@@ -190,6 +190,16 @@ def test_a_cut_without_its_map():
     assert "seven: sensitivity map" not in alts
 
 
+def test_a_cut_without_colour_models():
+    page = _report([_picture(cut=_cut()._replace(seeds=None))])
+    alts = [image["alt"] for image in page.all("img")]
+    whats = ("the image", "sensitivity map", "segmentation with its box")
+    assert alts[1:] == [f"seven: {what}" for what in whats]
+    assert "bright is strong; the segmentation, with the box around it." in page.text
+    assert "colour models" not in page.text
+    assert "foreground model" not in page.text
+
+
 def _guess(name, score=1.25):
     return Guess(name, score, np.array([0.2, 0.2, 0.7, 0.9], np.float32))
 

@@ -191,11 +191,16 @@ def test_a_segmentation_has_a_dashed_box():
         (pictures.draw_seeds, np.zeros((2, 2)), "Seeds must be .* type float64"),
         (pictures.draw_seeds, np.zeros((1, 2, 2), np.uint8), r"received the shape \(1, 2, 2\)"),
         (pictures.draw_seeds, np.zeros((0, 2), np.uint8), r"received the shape \(0, 2\)"),
+        (pictures.draw_labels, np.zeros((2, 2)), "mask of classes must be .* type float64"),
+        (pictures.draw_labels, np.zeros((0, 2), np.uint8), r"received the shape \(0, 2\)"),
         (pictures.draw_mask, np.zeros((2, 2), np.uint8), r"\(h, w\) bool; .* type uint8"),
         (pictures.draw_mask, np.zeros((2, 2, 1), bool), r"received the shape \(2, 2, 1\)"),
         (pictures.draw_mask, np.zeros((2, 0), bool), r"received the shape \(2, 0\)"),
     ],
-    ids=["value", "float seeds", "axes", "no seeds", "mask of numbers", "mask axes", "no mask"],
+    ids=[
+        *("value", "float seeds", "axes", "no seeds", "float labels", "no labels"),
+        *("mask of numbers", "mask axes", "no mask"),
+    ],
 )
 def test_what_is_no_seeds_and_no_mask_is_refused(draw, values, message):
     with pytest.raises(ValueError, match=message):
@@ -221,6 +226,26 @@ def test_four_panels_stand_in_a_row_of_equal_size():
         assert np.array_equal(panel, drawn)
     sheet[8:28, 8:48] = sheet[8:28, 56:96] = sheet[8:28, 104:144] = sheet[8:28, 152:192] = 255
     assert (sheet == 255).all()
+
+
+def test_without_seeds_their_panel_is_left_out():
+    image, values, mask = _plain(20, 40), np.arange(20.0).reshape(4, 5), np.ones((4, 5), bool)
+    sheet = pictures.four_panels(image, values, None, mask, [0, 0, 1, 1], side=40)
+    assert sheet.shape == (20 + 2 * 8, 3 * (40 + 8) + 8, 3)
+    cut = pictures.draw_mask(image, mask, [0, 0, 1, 1])
+    np.testing.assert_array_equal(sheet[8:28, 104:144], cut)
+
+
+def test_classes_have_the_colours_of_voc_and_the_background_none():
+    image = np.full((2, 6, 3), (90, 30, 60), np.uint8)
+    gray = round(0.299 * 90 + 0.587 * 30 + 0.114 * 60)
+    drawn = pictures.draw_labels(image, np.array([[0, 1, 255]], np.uint8)).astype(int)
+    assert (drawn[:, :2] == gray).all()
+    red, pale = (128, 0, 0), (224, 224, 192)  # of the classes 1 and 255
+    for column, colour in ((2, red), (4, pale)):
+        expected = 0.7 * np.array(colour) + 0.3 * gray
+        assert abs(drawn[:, column : column + 2] - expected).max() <= 0.5
+    assert (image == (90, 30, 60)).all()
 
 
 def _field(drawn, colour):
