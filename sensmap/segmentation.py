@@ -96,18 +96,36 @@ class Segmenter:
         wanted = self.classes_of(image) if class_ids is None else np.asarray(class_ids, np.int32)
         found = self.method(image[None], wanted[None]).maps
         maps = class_maps([each[0] for each in found], image.shape[:2])
-        return self.of_maps(maps, wanted, image)
+        return divide(maps, wanted, image, self.background, self.crf)
 
-    def of_maps(self, maps: np.ndarray, class_ids: np.ndarray, image: np.ndarray) -> Segmentation:
-        """Segments one image by the `class_maps` of its classes."""
-        probabilities = label_probabilities(maps, self.background)
-        labels = np.concatenate([[0], np.asarray(class_ids) + 1]).astype(np.uint8)
-        unrefined = labels[probabilities.argmax(axis=0)]
-        mask = unrefined
-        if self.crf is not None:
-            energies = -np.log(np.maximum(probabilities, _FLOOR))
-            mask = labels[self.crf.infer(energies, image).argmax(axis=0)]
-        return Segmentation(np.asarray(class_ids), maps, mask, unrefined)
+
+def divide(
+    maps: np.ndarray,
+    class_ids: np.ndarray,
+    image: np.ndarray,
+    background: float = 1.0,
+    crf: DenseCRF | None = None,
+) -> Segmentation:
+    """Divides an image by the `class_maps` of its classes.
+
+    Args:
+        maps: ``(K, H, W)`` float32, 0 to 1.
+        class_ids: ``(K,)`` their classes, up to 253.
+        image: ``(H, W, 3)`` uint8 RGB.
+        background, crf: as of `Segmenter`.
+
+    >>> maps = np.array([[[0.9, 0.2]]], np.float32)
+    >>> divide(maps, np.array([6]), np.zeros((1, 2, 3), np.uint8)).mask.tolist()
+    [[7, 0]]
+    """
+    probabilities = label_probabilities(maps, background)
+    labels = np.concatenate([[0], np.asarray(class_ids) + 1]).astype(np.uint8)
+    unrefined = labels[probabilities.argmax(axis=0)]
+    mask = unrefined
+    if crf is not None:
+        energies = -np.log(np.maximum(probabilities, _FLOOR))
+        mask = labels[crf.infer(energies, image).argmax(axis=0)]
+    return Segmentation(np.asarray(class_ids), maps, mask, unrefined)
 
 
 def class_maps(maps: Sequence[np.ndarray], size: tuple[int, int]) -> np.ndarray:

@@ -28,7 +28,7 @@ from sensmap.metrics.corloc import CorLoc
 from sensmap.metrics.mean_iou import MeanIoU
 from sensmap.pipeline import PREDICTION, TRUTH, image_class
 from sensmap.report.segmentation import ClassMap, Picture
-from sensmap.segmentation import Segmentation, Segmenter
+from sensmap.segmentation import Segmentation, Segmenter, divide
 
 # Where the classes come from that are looked for in an image.
 CLASSES_OF = (PREDICTION, TRUTH)
@@ -345,7 +345,7 @@ def _refined(segmenter: Segmenter, segmented: Segmentation, image: np.ndarray) -
     """By the same maps and what else the segmenter does."""
     if not len(segmented.class_ids):
         return segmented
-    return segmenter.of_maps(segmented.maps, segmented.class_ids, image)
+    return divide(segmented.maps, segmented.class_ids, image, segmenter.background, segmenter.crf)
 
 
 def _standings(looked_for: set[int], there: set[int]) -> dict[str, int]:
