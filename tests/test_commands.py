@@ -87,6 +87,20 @@ def lines_of(path):
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
+def test_a_multilabel_classifier_is_trained_and_validated(tmp_path):
+    out, _ = command(
+        "train.classifier",
+        *("--task=multilabel", "--dataset=digits", "--split=train", "--dataset_option=count=200"),
+        *("--part=train", "--sizes=32,48", "--hidden=8", "--epochs=1", f"--output={tmp_path}/out"),
+    )
+    assert "Validation part: mAP" in out
+    record = files.read_json(tmp_path / "out" / "training.json")
+    assert record["validation"]["images"] == 25
+    config = files.read_json(tmp_path / "out" / "classifier.json")
+    assert config["multilabel"]
+    assert config["input_size"] == [40, 40]
+
+
 def test_evaluations_agree(made, tmp_path):
     by = f"--classifier={made / 'classifier'}"
     ways = {
@@ -275,13 +289,36 @@ BAD = {
         "learning rate": ([*FEW, OUT, "--learning_rate=-1"], "flag --learning_rate=-1"),
         "divergence": ([*FEW, OUT, "--epochs=1", "--learning_rate=nan"], "training diverged"),
         "architecture": ([*FEW, OUT, "--architecture=nope"], "no architecture 'nope'"),
-        "input size": ([*FEW, OUT, "--input_size=10"], "must be height,width"),
+        "input size": (
+            [*FEW, OUT, "--input_size=10"],
+            r"--input_size takes 2 whole numbers above 0 \(height,width",
+        ),
         "too small": ([*FEW, OUT, "--input_size=4,4"], "images of 16x16 or more"),
         "no labels": (
             ["--dataset=image_folder", "--root={place}/pictures", OUT],
             "two classes or more; received 0",
         ),
         "full disk": (["limit=20000", *FEW, OUT, "--epochs=1"], "File too large"),
+        "another task's flag": (
+            [*FEW, OUT, "--hidden=8"],
+            "--hidden must be left out: it is of --task=multilabel",
+        ),
+        "sizes": (
+            [*FEW, OUT, "--task=multilabel", "--sizes=64,32"],
+            r"least and the greatest side; received \['64', '32'\]",
+        ),
+        "sizes of words": (
+            [*FEW, OUT, "--task=multilabel", "--sizes=small,large"],
+            "--sizes takes numbers separated by commas",
+        ),
+        "layer to train from": (
+            [*FEW, OUT, "--task=multilabel", "--sizes=32,48", "--trained_from=nope"],
+            "small_cnn has no layer 'nope' to train from; it has",
+        ),
+        "nothing to start from": (
+            [*FEW, OUT, "--task=multilabel", "--sizes=32,48", "--architecture={place}/nope"],
+            "There is no classifier",
+        ),
     },
     "train.box_regressor": {
         "no classifier": ([*FEW, OUT], "--classifier is needed"),
