@@ -38,9 +38,11 @@ _LAYERS = flags.DEFINE_list("layers", ["block_5_add", "block_12_add"], "Several,
 _FRACTIONS = flags.DEFINE_list("fractions", ["0.8", "0.1", "0.1"], "As in the training.")
 _SEED = flags.DEFINE_integer("seed", 0, "Of the training's parts, and of the mosaics' pairs.")
 _ONLY = flags.DEFINE_list("only", [], "Variants whose name has one of these in it.")
-_MOSAICS = flags.DEFINE_bool("mosaics", True, "Whether mosaics are measured too.")
+_PARTS = flags.DEFINE_multi_enum(
+    "part", ["images", "mosaics"], ["images", "mosaics"], "What is measured."
+)
 
-_BACKGROUNDS = (0.1, 0.15, 0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0)
+_BACKGROUNDS = (0.03, 0.05, 0.07, 0.1, 0.15, 0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0)
 _GAUSSIAN = "centred Gaussian"
 
 
@@ -85,6 +87,9 @@ def variants(layers: Sequence[str]) -> dict[str, tuple[str, dict]]:
         _GAUSSIAN: ("", {}),
     }
 
+
+# Of an image's classes; of mosaics only the true ones.
+_KINDS = ("predicted", "labels")
 
 # Of which mosaics are measured.
 _ON_MOSAICS = (
@@ -197,6 +202,10 @@ def row_of(
     return row
 
 
+def _milliseconds(row: dict) -> str:
+    return "" if np.isnan(row["milliseconds"]) else tables.number(row["milliseconds"], 0)
+
+
 def columns(kinds: Sequence[str]) -> list[tables.Column]:
     titles = {"predicted": "predicted classes", "labels": "true classes"}
     return [
@@ -209,7 +218,7 @@ def columns(kinds: Sequence[str]) -> list[tables.Column]:
             for which in kinds
             for name, title in (("plain", "no CRF"), ("crf", "CRF"))
         ),
-        tables.Column("ms an image", lambda row: tables.number(row["milliseconds"])),
+        tables.Column("ms an image", _milliseconds),
     ]
 
 
@@ -228,28 +237,38 @@ def run() -> None:
         if not _ONLY.value or any(part in name for part in _ONLY.value)
     }
     rows = []
-    for name, (method_name, options) in chosen.items():
-        method = maps.create(method_name, network, **options) if method_name else None
-        on_kept, _ = maps_of(method, kept_items, f"{name}, kept back")
-        on_val, seconds = maps_of(method, items, name)
-        row = row_of(on_val, on_kept, items, kept_items, val.classes, ("predicted", "labels"))
-        milliseconds = 1000 * statistics.median(seconds) if seconds else None
-        rows.append({"variant": name, **row, "milliseconds": milliseconds})
-        print(tables.as_text(tables.table(rows[-1:], columns(("predicted", "labels")))), flush=True)
-    _common.report(rows, columns(("predicted", "labels")), kept=len(kept), images=len(val))
-    if not _MOSAICS.value:
-        return
-    kept_pairs, pairs = (mosaics(each, _SEED.value) for each in (kept_items, items))
-    rows = []
-    for name in filter(chosen.__contains__, _ON_MOSAICS):
-        method_name, options = chosen[name]
-        method = maps.create(method_name, network, **options)
-        on_kept, _ = maps_of(method, kept_pairs, f"{name}, mosaics kept back")
-        on_val, _ = maps_of(method, pairs, f"{name}, mosaics")
-        row = row_of(on_val, on_kept, pairs, kept_pairs, val.classes, ("labels",))
-        rows.append({"variant": name, **row, "milliseconds": None})
-    print(f"\nMosaics: {len(pairs)}, and {len(kept_pairs)} kept back")
-    print(tables.as_text(tables.table(rows, columns(("labels",))[:-1])))
+    if "images" in _PARTS.value:
+        for name, (method_name, options) in chosen.items():
+            method = maps.create(method_name, network, **options) if method_name else None
+            row = measured_row(name, method, items, kept_items, val.classes, _KINDS)
+            rows.append(row)
+        _common.report(rows, columns(_KINDS), kept=len(kept), images=len(val))
+    if "mosaics" in _PARTS.value:
+        kept_pairs, pairs = (mosaics(each, _SEED.value) for each in (kept_items, items))
+        rows = []
+        for name in filter(chosen.__contains__, _ON_MOSAICS):
+            method_name, options = chosen[name]
+            method = maps.create(method_name, network, **options)
+            rows.append(measured_row(name, method, pairs, kept_pairs, val.classes, ("labels",)))
+        print(f"\nMosaics: {len(pairs)}, and {len(kept_pairs)} kept back")
+        print(tables.as_text(tables.table(rows, columns(("labels",))[:-1])))
+
+
+def measured_row(
+    name: str,
+    method: maps.MapMethod | None,
+    items: Sequence[Item],
+    kept_items: Sequence[Item],
+    classes: Sequence[str],
+    kinds: Sequence[str],
+) -> dict:
+    """A variant's row; it is printed at once, for the next one may take minutes."""
+    on_kept, _ = maps_of(method, kept_items, f"{name}, kept back")
+    found, seconds = maps_of(method, items, name)
+    row = row_of(found, on_kept, items, kept_items, classes, kinds)
+    row |= {"variant": name, "milliseconds": 1000 * statistics.median(seconds or [np.nan])}
+    print(tables.as_text(tables.table([row], columns(kinds))), flush=True)
+    return row
 
 
 if __name__ == "__main__":
