@@ -642,14 +642,6 @@ def test_broken_pictures_are_named(ends):
     ]
 
 
-@pytest.fixture
-def interruptible():
-    """A shell's background job ignores Ctrl-C, and so would all that it starts."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 @pytest.mark.usefixtures("interruptible")
 def test_ctrl_c(tmp_path):
     process = start(

@@ -349,6 +349,7 @@ flags.run(main, takes_arguments=True)
 """
 
 
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize(
     ("stop", "code", "said"),
     [
