@@ -13,14 +13,14 @@ whose marginal is higher for the foreground, the box its bounding box.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from sensmap import dense_crf
 from sensmap._opencv import cv2
-from sensmap.localizers._base import Reader
-from sensmap.localizers._masks import largest_box, largest_component, merged, resized, within
+from sensmap.localizers._masks import largest_box, largest_component, merged, within
+from sensmap.localizers._segmenting import Segmenting
 
 # Why a mask may be replaced by a stand-in; a reading holds the position.
 STAND_INS = ("", "flat map", "empty foreground")
@@ -45,7 +45,7 @@ class Labelling(NamedTuple):
     stand_in: str
 
 
-class DenseCRF(Reader):
+class DenseCRF(Segmenting):
     """Segments the object by its map and the image's colours, and boxes it. Learns nothing from
     boxes.
 
@@ -77,7 +77,7 @@ class DenseCRF(Reader):
     """
 
     title = "Dense CRF"
-    size = 5
+    reasons = STAND_INS
 
     def __init__(
         self,
@@ -101,11 +101,6 @@ class DenseCRF(Reader):
         self.steps = steps
         self.side = side
 
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.requires_fit = False
-        return tags
-
     def segment(self, maps: Sequence[np.ndarray], image: np.ndarray | None) -> Labelling:
         """Labels the pixels of one image.
 
@@ -117,7 +112,7 @@ class DenseCRF(Reader):
             The labelling, at the size that it was worked at.
         """
         field = self._field()
-        image = _checked(image)
+        image = self.checked(image)
         size = within(image.shape[:2], self.side)
         small = cv2.resize(image, (size[1], size[0]), interpolation=cv2.INTER_AREA)
         scores = merged(maps, size)
@@ -133,25 +128,6 @@ class DenseCRF(Reader):
         if not mask.any():
             mask, stand_in = likely == likely.max(), "empty foreground"
         return Labelling(marginals[0], largest_component(mask), largest_box(mask), stand_in)
-
-    def read(self, maps: Sequence[np.ndarray], image: np.ndarray | None) -> np.ndarray:
-        """The box of one image and whether it is a stand-in: ``(5,)`` float32."""
-        found = self.segment(maps, image)
-        return np.append(found.box, np.float32(STAND_INS.index(found.stand_in)))
-
-    def mask(self, maps: Sequence[np.ndarray], image: np.ndarray) -> np.ndarray:
-        """The mask of one image, ``(H, W)`` bool, at its size."""
-        return resized(self.segment(maps, image).mask, image.shape[:2])
-
-    def stand_ins(self, readings: np.ndarray) -> list[str]:
-        """For each reading why its box is a stand-in, one of `STAND_INS`; "" where it is none."""
-        return [STAND_INS[int(code)] for code in readings[:, 4]]
-
-    def _fit(self, readings: np.ndarray, truths: Sequence[np.ndarray]) -> None:
-        """There is nothing to learn."""
-
-    def _predict(self, readings: np.ndarray) -> np.ndarray:
-        return readings[:, :4]
 
     def _likely(self, scores: np.ndarray) -> np.ndarray:
         """The foreground's share, from scores of 0 to 1."""
@@ -178,14 +154,3 @@ class DenseCRF(Reader):
 
 # By the name of its module.
 create = DenseCRF
-
-
-def _checked(image: Any) -> np.ndarray:
-    if image is None:
-        raise ValueError("DenseCRF needs the images besides their maps: predict(maps, images=...).")
-    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.shape[2:] != (3,):
-        raise ValueError(
-            "DenseCRF takes images as (H, W, 3) uint8 RGB arrays; received "
-            f"{getattr(image, 'dtype', type(image).__name__)}{np.shape(image)}."
-        )
-    return image

@@ -20,14 +20,14 @@ sides; maps of inner layers about a point more.)
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from sensmap._opencv import cv2
-from sensmap.localizers._base import Reader
-from sensmap.localizers._masks import largest_box, largest_component, merged, resized, within
+from sensmap.localizers._masks import largest_box, largest_component, merged, within
 from sensmap.localizers._mixtures import Mixture, fit
+from sensmap.localizers._segmenting import Segmenting
 
 # What `Cut.seeds` holds.
 UNUSED, BACKGROUND, FOREGROUND = 0, 1, 2
@@ -58,7 +58,7 @@ class Cut(NamedTuple):
     stand_in: str
 
 
-class GraphCut(Reader):
+class GraphCut(Segmenting):
     """Segments the object by its colours, and boxes it. Learns nothing from boxes.
 
     Departures from the paper: the image is cut at a smaller size than its own, which is faster
@@ -90,7 +90,7 @@ class GraphCut(Reader):
     """
 
     title = "GraphCut"
-    size = 5
+    reasons = STAND_INS
 
     def __init__(
         self,
@@ -108,11 +108,6 @@ class GraphCut(Reader):
         self.side = side
         self.seed = seed
 
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.requires_fit = False
-        return tags
-
     def segment(self, maps: Sequence[np.ndarray], image: np.ndarray | None) -> Cut:
         """Cuts one image.
 
@@ -124,7 +119,7 @@ class GraphCut(Reader):
             The segmentation, at the cut's resolution.
         """
         self._check_options()
-        image = _checked(image)
+        image = self.checked(image)
         size = within(image.shape[:2], self.side)
         small = cv2.resize(image, (size[1], size[0]), interpolation=cv2.INTER_AREA)
         sensitivity = merged(maps, size)
@@ -138,25 +133,6 @@ class GraphCut(Reader):
         if not mask.any():
             return self._cut(seeds, seeds == FOREGROUND, "empty cut")
         return self._cut(seeds, mask, "")
-
-    def read(self, maps: Sequence[np.ndarray], image: np.ndarray | None) -> np.ndarray:
-        """The box of one image and whether it is a stand-in: ``(5,)`` float32."""
-        found = self.segment(maps, image)
-        return np.append(found.box, np.float32(STAND_INS.index(found.stand_in)))
-
-    def mask(self, maps: Sequence[np.ndarray], image: np.ndarray) -> np.ndarray:
-        """The mask of one image, ``(H, W)`` bool, at its size."""
-        return resized(self.segment(maps, image).mask, image.shape[:2])
-
-    def stand_ins(self, readings: np.ndarray) -> list[str]:
-        """For each reading why its box is a stand-in, one of `STAND_INS`; "" where it is none."""
-        return [STAND_INS[int(code)] for code in readings[:, 4]]
-
-    def _fit(self, readings: np.ndarray, truths: Sequence[np.ndarray]) -> None:
-        """There is nothing to learn."""
-
-    def _predict(self, readings: np.ndarray) -> np.ndarray:
-        return readings[:, :4]
 
     def _seeds(self, sensitivity: np.ndarray) -> np.ndarray:
         low, high = np.quantile(sensitivity, [self.background, self.foreground])
@@ -202,17 +178,6 @@ class GraphCut(Reader):
 
 # By the name of its module.
 create = GraphCut
-
-
-def _checked(image: Any) -> np.ndarray:
-    if image is None:
-        raise ValueError("GraphCut needs the images besides their maps: predict(maps, images=...).")
-    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.shape[2:] != (3,):
-        raise ValueError(
-            "GraphCut takes images as (H, W, 3) uint8 RGB arrays; received "
-            f"{getattr(image, 'dtype', type(image).__name__)}{np.shape(image)}."
-        )
-    return image
 
 
 def _unlike_both(
