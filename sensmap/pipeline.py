@@ -19,11 +19,12 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from sensmap import features, images, registry
+from sensmap import features, images
 from sensmap.classifiers.class_names import ClassIndex, match_classes
 from sensmap.classifiers.sanity import SanityCheck
 from sensmap.datasets import Dataset, Example, ExampleError
 from sensmap.maps import PREDICTED, MapMethod, given_and_top
+from sensmap.metrics.average_precision import MeanAveragePrecision
 
 # The class that a map is of: that of the image, or the one with the highest score.
 TRUTH, PREDICTION = "truth", "predicted"
@@ -377,7 +378,7 @@ def average_precision(classifier, dataset: Dataset, batch_size: int = 32) -> dic
     Returns:
         The result of `sensmap.metrics.average_precision`.
     """
-    metric = registry.find("sensmap.metrics", "average_precision").Metric()
+    metric = MeanAveragePrecision()
     batches = read_batches(dataset, classifier.input_size, batch_size, lambda example: 0, [])
     for pixels, batch in batches:
         labels = [np.isin(range(classifier.num_classes), example.labels) for example, _, _ in batch]

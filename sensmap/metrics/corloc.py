@@ -65,11 +65,11 @@ def summarize(ious: Sequence[float]) -> dict:
     corloc = {level: 100 * count / images if images else None for level, count in right.items()}
     interval = None
     if images:
-        interval = [100 * end for end in _intervals.wilson(right[0.5], images)]
+        interval = [100 * end for end in _intervals.interval(right[0.5], images)]
     return {
         "corloc": corloc[0.5],
         "interval": interval,
-        "interval_method": "Wilson score, 95%",
+        "interval_method": _intervals.METHOD,
         "corloc_30": corloc[0.3],
         "corloc_70": corloc[0.7],
         # fsum adds without rounding in between: the order does not matter.
@@ -90,7 +90,7 @@ class CorLoc:
     >>> metric.update([[0, 0, 1, 1], [0, 0, 0.5, 1]], [[[0, 0, 1, 1]], [[0.5, 0, 1, 1]]], [1, 1])
     >>> result = metric.result()
     >>> result["corloc"], [round(end, 1) for end in result["interval"]]
-    (50.0, [9.5, 90.5])
+    (50.0, [0.0, 100.0])
     >>> result["by_class"]
     [{'class': 'dog', 'images': 2, 'corloc': 50.0, 'mean_iou': 0.5}]
     """

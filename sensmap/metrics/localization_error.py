@@ -147,7 +147,7 @@ class LocalizationError:
             "top5_interval": self._interval("top5") if five else None,
             "top1_classification_error": self._percent("top1_classification"),
             "top5_classification_error": self._percent("top5_classification") if five else None,
-            "interval_method": "Wilson score, 95%",
+            "interval_method": _intervals.METHOD,
             "guesses": self._guesses,
             "images": self._counts["images"],
             "unscored": self._counts["unscored"],
@@ -169,7 +169,7 @@ class LocalizationError:
         images = self._counts["images"]
         if not images:
             return None
-        return [100 * end for end in _intervals.wilson(self._counts[measure], images)]
+        return [100 * end for end in _intervals.interval(self._counts[measure], images)]
 
 
 # The name under which every metric's class is found.

@@ -1,8 +1,10 @@
-"""The Wilson interval against published tables and the definition."""
+"""Intervals against published tables, the definition, and plain drawing with replacement."""
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from sensmap.metrics import _intervals
 
@@ -46,3 +48,30 @@ def test_the_ends_are_where_the_normal_test_changes_its_mind(counts):
 def test_impossible_counts_are_refused(successes, trials):
     with pytest.raises(ValueError, match=f"received {successes} of {trials}"):
         _intervals.wilson(successes, trials)
+    with pytest.raises(ValueError, match=f"received {successes} of {trials}"):
+        _intervals.interval(successes, trials)
+
+
+@pytest.mark.parametrize(("right", "images"), [(1, 3), (7, 40), (772, 1300), (39, 40)])
+def test_the_bootstrap_is_what_drawing_converges_to(right, images):
+    generator = np.random.default_rng(0)
+    outcomes = np.arange(images) < right
+    means = [outcomes[generator.integers(images, size=images)].mean() for _ in range(20_000)]
+    drawn = np.percentile(means, [2.5, 97.5])
+    assert _intervals.interval(right, images) == pytest.approx(drawn, abs=1.01 / images)
+
+
+@given(st.integers(2, 3_000).flatmap(lambda n: st.tuples(st.integers(1, n - 1), st.just(n))))
+def test_the_bootstrap_holds_95_percent_of_the_draws(counts):
+    right, images = counts
+    low, high = (round(end * images) for end in _intervals.interval(right, images))
+    up_to_the_end = stats.binom.cdf(high, images, right / images)
+    below = stats.binom.cdf(low - 1, images, right / images)
+    assert up_to_the_end >= 0.975 - 1e-12
+    assert below < 0.025
+    assert low <= right <= high
+
+
+def test_where_all_are_right_or_wrong_the_interval_has_a_width():
+    assert _intervals.interval(10, 10) == _intervals.wilson(10, 10)
+    assert _intervals.interval(0, 10) == _intervals.wilson(0, 10)

@@ -70,8 +70,8 @@ def test_a_full_report():
     page = _report([_picture(), _picture(caption="<i>two</i>", iou=0.25)])
     assert "Digits & clutter" in page.text
     assert "Measured on digits, test." in page.text
-    # 85 of 100: (85 + z²/2 ± z √(85 · 15 / 100 + z²/4)) / (100 + z²) = 76.7 to 90.7.
-    assert "85.0%CorLoc of linear regression, on 100 images (95% interval 76.7 to" in page.text
+    # 85 of 100: the binomial distribution's quantiles are 78 and 92.
+    assert "85.0%CorLoc of linear regression, on 100 images (95% interval 78.0 to" in page.text
     assert "65.0 points above mean box (20.0%)." in page.text
     assert "91.3% of 1,600 labelled images rightly (top-1), 99.5% within" in page.text
     assert "1 image could not be used" in page.text
@@ -156,7 +156,7 @@ def test_a_report_needs_a_row():
 
 def test_table_one():
     rows = localization_table(RESULT["rows"]).rows
-    assert rows[2] == ("linear regression", "85.0 [76.7, 90.7]", "85.0", "85.0", "0.850", "100")
+    assert rows[2] == ("linear regression", "85.0 [78.0, 92.0]", "85.0", "85.0", "0.850", "100")
 
 
 def test_figure_one():
@@ -250,7 +250,7 @@ def test_columns_appear_where_some_row_has_them():
         "Time (ms/image)",
     )
     # Three of four: the interval as in the tests of the metric.
-    error = "75.0 [30.1, 95.4]"
+    error = "75.0 [25.0, 100.0]"
     assert table.rows[0][6:] == ("–",) * 5
     assert table.rows[1][6:] == (error, error, "50.0", "50.0", "56.7")
 

@@ -74,8 +74,8 @@ def test_the_numbers_of_a_page():
 def test_the_tables():
     table = segmentation.segmentation_table(RESULT["rows"])
     assert table.titles[3] == "CorLoc (%) [95% interval]"
-    # Three of four by Wilson's interval, as in the tests of the metrics.
-    assert table.rows[1][2:] == ("87.5", "75.0 [30.1, 95.4]", "4", "250")
+    # Three of four with the bootstrap's interval, as in the tests of the metrics.
+    assert table.rows[1][2:] == ("87.5", "75.0 [25.0, 100.0]", "4", "250")
     classes = segmentation.class_table(RESULT["rows"])
     assert classes.titles[2:] == ("IoU (%), without CRF", "IoU (%), with CRF")
     assert classes.rows == (
