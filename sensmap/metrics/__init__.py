@@ -2,8 +2,8 @@
 
 A module ``sensmap/metrics/<name>.py`` offers a class, under its own name and as ``Metric``:
 
-    ``update(predicted, ..., truths, labels)`` counts a batch; what does not fit raises before
-    anything is counted;
+    ``update(predicted, ..., truths, ...)`` counts a batch, first what was predicted (boxes,
+    masks or score maps), then the truth; what does not fit raises before anything is counted;
     ``merge(other)`` adds what another instance, made with the same arguments, has counted;
     ``result() -> dict`` the numbers so far, fit for JSON: None, never NaN, for what is undefined.
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 from scipy.special import bdtr
 
 # The standard normal distribution lies within -Z_95 and Z_95 with a probability of 95%.
 Z_95 = 1.959963984540054
+# How often images are drawn anew where there is no closed form.
+RESAMPLES = 1000
 # What `interval` gives, in words.
 METHOD = "bootstrap over images, percentile, 95%; Wilson score where none or all are right"
 
@@ -39,6 +42,24 @@ def interval(successes: int, trials: int) -> tuple[float, float]:
         return wilson(successes, trials)
     share = successes / trials
     return _quantile(0.025, trials, share) / trials, _quantile(0.975, trials, share) / trials
+
+
+def bootstrap_mean(values: np.ndarray) -> tuple[float, float]:
+    """The same of the mean of numbers, one an image, by drawing `RESAMPLES` times.
+
+    The draws are always the same, and the numbers are sorted first, so that their order does not
+    matter.
+
+    Args:
+        values: ``(N,)`` at least one, finite.
+
+    >>> bootstrap_mean(np.ones(3))
+    (1.0, 1.0)
+    """
+    in_order = np.sort(np.asarray(values, np.float64))
+    drawn = np.random.default_rng(0).integers(len(in_order), size=(RESAMPLES, len(in_order)))
+    low, high = np.percentile(in_order[drawn].mean(axis=1), [2.5, 97.5])
+    return float(low), float(high)
 
 
 def _quantile(probability: float, trials: int, share: float) -> int:
