@@ -5,11 +5,13 @@ STYLE = """
   color-scheme: light dark;
   --paper: #fbfaf7; --card: #ffffff; --ink: #1d1c1a; --soft: #65625c; --line: #e3dfd7;
   --accent: #1f5f8b; --track: #e9e5dc; --other: #a9a49a; --wash: #eef4f8;
+  --s0: #1f5f8b; --s1: #c2500a; --s2: #2b8a5b; --s3: #a8457f; --s4: #8a6d00; --s5: #5b5fc7;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --paper: #16171a; --card: #1e2024; --ink: #e9e7e2; --soft: #a3a098; --line: #33363c;
     --accent: #7cb8e0; --track: #2d3036; --other: #74767c; --wash: #1d2932;
+    --s0: #7cb8e0; --s1: #f0935a; --s2: #6cc99a; --s3: #e591c0; --s4: #d8bb4a; --s5: #a5a8f5;
   }
 }
 * { box-sizing: border-box; }
@@ -26,6 +28,7 @@ h1, h2, .headline b {
 }
 h1 { font-size: clamp(1.9rem, 5vw, 2.75rem); font-weight: 600; margin: 0 0 .5rem; }
 h2 { font-size: 1.5rem; font-weight: 600; margin: 3.5rem 0 .75rem; }
+h3 { font-size: 1.05rem; font-weight: 600; margin: 2rem 0 .5rem; }
 p { max-width: 42rem; margin: .5rem 0 1rem; }
 .lead { color: var(--soft); font-size: 1.1rem; margin-top: 0; }
 .headline {
@@ -48,7 +51,29 @@ p { max-width: 42rem; margin: .5rem 0 1rem; }
 .track { fill: var(--track); }
 .bar { fill: var(--other); }
 .strong .bar { fill: var(--accent); }
+.bar.hollow { fill: var(--card); stroke: var(--other); stroke-width: 1.5; }
 .whisker { stroke: var(--ink); stroke-width: 1.5; }
+.charts {
+  display: grid; grid-template-columns: repeat(auto-fit, minmax(min(24rem, 100%), 1fr));
+  gap: 1.25rem 2.5rem; margin: 1.25rem 0;
+}
+.drawn { max-width: 30rem; }
+svg.chart { display: block; width: 100%; height: auto; overflow: visible; }
+svg.chart text { fill: var(--soft); font-size: 11.5px; font-variant-numeric: tabular-nums; }
+.bar.set { fill: var(--accent); }
+.rule { stroke: var(--line); stroke-width: 1; }
+.diagonal { stroke: var(--other); stroke-width: 1; stroke-dasharray: 4 3; fill: none; }
+.dots { stroke: var(--other); stroke-width: 4; stroke-linecap: round; stroke-opacity: .6; }
+.curve { fill: none; stroke: currentColor; stroke-width: 2; }
+.mark { fill: currentColor; }
+path.whisker { stroke: currentColor; stroke-opacity: .55; }
+.s0 { color: var(--s0); } .s1 { color: var(--s1); } .s2 { color: var(--s2); }
+.s3 { color: var(--s3); } .s4 { color: var(--s4); } .s5 { color: var(--s5); }
+.key { width: 30px; height: 12px; margin-right: .5em; }
+dl { margin: 1rem 0; max-width: 48rem; font-size: .95rem; line-height: 1.45; }
+dl div { display: grid; grid-template-columns: 11rem 1fr; gap: .15rem 1rem; padding: .3rem 0; }
+dt { font-weight: 500; }
+dd { margin: 0; color: var(--soft); }
 .scroll { overflow-x: auto; margin: 1rem 0; }
 .scroll:focus-visible { outline: 2px solid var(--accent); }
 table { border-collapse: collapse; min-width: 60%; font-size: .95rem; line-height: 1.4; }
@@ -106,6 +131,7 @@ pre {
   main { padding-top: 2rem; }
   .bars li { grid-template-columns: 1fr 3.2rem; }
   .bars .name { grid-column: 1 / -1; }
+  dl div { grid-template-columns: 1fr; gap: 0; }
   th, td { padding: .45rem .55rem; }
   th.number { white-space: normal; }
 }
@@ -114,6 +140,7 @@ pre {
     color-scheme: light;
     --paper: #fff; --card: #fff; --ink: #000; --soft: #444; --line: #ccc;
     --accent: #1f5f8b; --track: #e6e6e6; --other: #999; --wash: #f0f0f0;
+    --s0: #1f5f8b; --s1: #c2500a; --s2: #2b8a5b; --s3: #a8457f; --s4: #8a6d00; --s5: #5b5fc7;
   }
   body { font-size: 10.5pt; }
   main { max-width: none; padding: 0; }

@@ -14,7 +14,7 @@ import numpy as np
 
 from sensmap import files
 from sensmap.class_model import ClassModels
-from sensmap.report import html, pictures, tables
+from sensmap.report import html, pictures, sheets, tables
 
 # Tiles in a row of a grid, if each class has one.
 _COLUMNS = 5
@@ -96,7 +96,7 @@ def grid(found: Mapping[str, ClassModels], name_of: Callable[[int], str]) -> np.
         captions.append(", ".join([row["name"], *objective, *rank]))
     images = [models.images[place] for _, place, models in _in_turn(found)]
     columns = len(found) * max(1, _COLUMNS // len(found))
-    return pictures.grid(images, columns, captions, side=max(224, *images[0].shape[:2]))
+    return sheets.grid(images, columns, captions, side=max(224, *images[0].shape[:2]))
 
 
 def page(found: Mapping[str, ClassModels], name_of: Callable[[int], str], result: Mapping) -> str:

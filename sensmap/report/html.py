@@ -90,6 +90,27 @@ def paragraph(text: str) -> Block:
     return Block(f"<p>{escape(text)}</p>")
 
 
+def subheading(text: str) -> Block:
+    """A heading within a section.
+
+    >>> subheading("Too large")
+    '<h3>Too large</h3>'
+    """
+    return Block(f"<h3>{escape(text)}</h3>")
+
+
+def definitions(entries: Sequence[tuple[str, str]]) -> Block:
+    """Names and what they mean, a line each.
+
+    >>> definitions([("IoU", "the intersection over the union")])
+    '<dl><div><dt>IoU</dt><dd>the intersection over the union</dd></div></dl>'
+    """
+    items = (
+        f"<div><dt>{escape(name)}</dt><dd>{escape(meaning)}</dd></div>" for name, meaning in entries
+    )
+    return Block(f"<dl>{''.join(items)}</dl>")
+
+
 def headline(value: str, text: str) -> Block:
     """The page's main number, large, and what it says."""
     return Block(f'<p class="headline"><b>{escape(value)}</b><span>{escape(text)}</span></p>')
@@ -97,11 +118,19 @@ def headline(value: str, text: str) -> Block:
 
 @dataclasses.dataclass(frozen=True)
 class Bar:
-    """A percentage and its interval, by name; None where nothing was measured."""
+    """A percentage and its interval, by name; None where nothing was measured.
+
+    Attributes:
+        name: what to call it.
+        value: in percent.
+        interval: its lower and upper end; None to show none.
+        hollow: outlined only, to set it apart from the others.
+    """
 
     name: str
     value: float | None
     interval: Sequence[float] | None = None
+    hollow: bool = False
 
 
 def bars(rows: Sequence[Bar], strong_row: int | None = None) -> Block:
@@ -149,6 +178,18 @@ def figure(pictures: Sequence[tuple[bytes, str]], caption: str, note: str = "") 
     return Block(
         f'<figure><div class="{style}">{images}</div><figcaption>{text}</figcaption></figure>'
     )
+
+
+def drawing(chart: Block, caption: str) -> Block:
+    """A chart, see `sensmap.report.charts`, with a caption."""
+    return Block(
+        f'<figure class="drawn">{_join([chart])}<figcaption>{escape(caption)}</figcaption></figure>'
+    )
+
+
+def charts(drawings: Sequence[Block]) -> Block:
+    """Charts, see `drawing`: two beside each other where the page has room."""
+    return Block(f'<div class="charts">\n{_join(drawings)}\n</div>')
 
 
 def gallery(figures: Sequence[Block], wide: bool = False) -> Block:
@@ -201,7 +242,8 @@ def _bar(row: Bar) -> str:
     if row.value is None:
         label = f"{row.name}: not measured"
     else:
-        shapes.append(f'<rect class="bar" width="{row.value:.2f}%" y="4" height="10" rx="3"/>')
+        style = "bar hollow" if row.hollow else "bar"
+        shapes.append(f'<rect class="{style}" width="{row.value:.2f}%" y="4" height="10" rx="3"/>')
     if row.interval is not None:
         low, high = row.interval
         label += f", 95% interval {tables.number(low)} to {tables.number(high)}"

@@ -1,11 +1,10 @@
-"""Boxes on images, maps and seeds over images, segmentations, and grids of them.
+"""Boxes on images, maps and seeds over images, and segmentations.
 
 Every image is ``(H, W, 3)`` uint8 RGB, going in and coming out; what goes in is left unchanged.
 """
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,7 +13,7 @@ from numpy.typing import ArrayLike
 from sensmap import boxes as box_geometry
 from sensmap._opencv import cv2
 from sensmap.masks import voc_palette
-from sensmap.report import _labels
+from sensmap.report import _text
 
 # The colours of the paper's Figure 1, in shades that also differ in lightness.
 TRUTH = (30, 220, 90)
@@ -27,10 +26,7 @@ GUESSES = ((205, 60, 65), (255, 240, 70), (130, 145, 255), (125, 35, 125), (10, 
 # What the pixels under each value of seeds are for: the colours of Simonyan et al., Figure 4.
 UNUSED_SEED, BACKGROUND_SEED, FOREGROUND_SEED = (255, 0, 0), (0, 255, 255), (0, 0, 255)
 
-_PAPER = 255  # a grid's background
-_MAT = 236  # what fills a tile beside its picture
-_INK = (40, 40, 40)
-_MARGIN = 8  # pixels between tiles
+_PAPER = 255  # what is not the object fades to
 _LEAST_SIDE = 320  # pixels of an image's longer side that leave room for labels
 
 
@@ -234,51 +230,6 @@ def draw_labels(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return np.where(values[..., None] > 0, coloured, gray)
 
 
-def four_panels(
-    image: np.ndarray,
-    sensitivity: np.ndarray,
-    seeds: np.ndarray | None,
-    mask: np.ndarray,
-    box: ArrayLike,
-    side: int = 320,
-) -> np.ndarray:
-    """The way from an image to its segmentation in a row, like Simonyan et al., Figure 4.
-
-    From left to right: the image; the map; the seeds of the colour models; the segmentation with
-    its box.
-
-    Args:
-        image: ``(H, W, 3)`` uint8 RGB.
-        sensitivity: ``(h, w)`` float, see `overlay`.
-        seeds: ``(h, w)`` uint8, see `draw_seeds`; None leaves the panel out.
-        mask: ``(h, w)`` bool, see `draw_mask`.
-        box: ``(4,)`` xyxy, relative.
-        side: the longer one of a panel, in pixels.
-
-    Returns:
-        ``(H', W', 3)`` uint8 RGB: the panels, of the image's aspect, on white.
-
-    >>> image, nothing = np.zeros((6, 8, 3), np.uint8), np.zeros((6, 8))
-    >>> seeds, mask = nothing.astype(np.uint8), nothing.astype(bool)
-    >>> four_panels(image, nothing, seeds, mask, [0, 0, 1, 1], side=40).shape
-    (46, 200, 3)
-    """
-    image = fit_within(image, side)
-    height, width = image.shape[:2]
-    panels = (
-        image,
-        overlay(image, sensitivity),
-        *([] if seeds is None else [draw_seeds(image, seeds)]),
-        draw_mask(image, mask, box),
-    )
-    across = _MARGIN + len(panels) * (width + _MARGIN)
-    sheet = np.full((height + 2 * _MARGIN, across, 3), _PAPER, np.uint8)
-    for position, panel in enumerate(panels):
-        left = _MARGIN + position * (width + _MARGIN)
-        sheet[_MARGIN : _MARGIN + height, left : left + width] = panel
-    return sheet
-
-
 def draw_labelled_boxes(image: np.ndarray, boxes: ArrayLike, labels: Sequence[str]) -> np.ndarray:
     """Outlines boxes, each in a colour of its own and with its label.
 
@@ -313,7 +264,8 @@ def draw_labelled_boxes(image: np.ndarray, boxes: ArrayLike, labels: Sequence[st
     thickness = max(2, round(max(image.shape[:2]) / 140))
     for box, colour in reversed(list(zip(corners, colours, strict=True))):
         drawn = draw_boxes(drawn, box, colour, thickness=thickness)
-    _write_labels(drawn, corners, labels, colours)
+    inks = [_contrasting(colour) for colour in colours]
+    _text.write_labels(drawn, corners, labels, colours, inks)
     return drawn
 
 
@@ -342,53 +294,6 @@ def fit_within(image: np.ndarray, side: int) -> np.ndarray:
     height, width = _check_image(image).shape[:2]
     scale = side / max(height, width)
     return fit(image, (max(1, round(height * scale)), max(1, round(width * scale))))
-
-
-def grid(
-    tiles: Sequence[np.ndarray],
-    columns: int,
-    captions: Sequence[str] | None = None,
-    side: int = 224,
-) -> np.ndarray:
-    """Puts images side by side on white, like the paper's Figure 1.
-
-    Args:
-        tiles: images of any sizes; each is resized to fit a square, aspect kept.
-        columns: tiles in a row.
-        captions: a line below each tile; cut off where it is too long.
-        side: of a tile, in pixels.
-
-    Returns:
-        ``(H, W, 3)`` uint8 RGB.
-
-    Raises:
-        ValueError: without tiles, or if the captions are not one for each.
-
-    >>> grid([np.zeros((4, 8, 3), np.uint8)] * 3, columns=2, side=10).shape
-    (44, 44, 3)
-    """
-    if not tiles or columns < 1:
-        raise ValueError(
-            "A grid needs at least one tile and one column; "
-            f"received {len(tiles)} tiles and {columns} columns."
-        )
-    if captions is not None and len(captions) != len(tiles):
-        raise ValueError(
-            f"A grid has a caption for each tile; "
-            f"received {len(captions)} captions and {len(tiles)} tiles."
-        )
-    strip = 0 if captions is None else 26
-    columns = min(columns, len(tiles))
-    rows = -(-len(tiles) // columns)
-    height = _MARGIN + rows * (side + strip + _MARGIN)
-    sheet = np.full((height, _MARGIN + columns * (side + _MARGIN), 3), _PAPER, np.uint8)
-    for position, tile in enumerate(tiles):
-        row, column = divmod(position, columns)
-        top, left = _MARGIN + row * (side + strip + _MARGIN), _MARGIN + column * (side + _MARGIN)
-        sheet[top : top + side, left : left + side] = _letterbox(tile, side)
-        if captions is not None:
-            _write(sheet, captions[position], (left, top + side), (side, strip))
-    return sheet
 
 
 def encode_png(image: np.ndarray) -> bytes:
@@ -454,15 +359,6 @@ def _display_range(values: np.ndarray) -> tuple[float, float]:
     return low, high if high > low else float(values.max())
 
 
-def _letterbox(tile: np.ndarray, side: int) -> np.ndarray:
-    picture = fit_within(tile, side)
-    height, width = picture.shape[:2]
-    top, left = (side - height) // 2, (side - width) // 2
-    square = np.full((side, side, 3), _MAT, np.uint8)
-    square[top : top + height, left : left + width] = picture
-    return square
-
-
 def _gray(image: np.ndarray) -> np.ndarray:
     return cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
 
@@ -481,61 +377,6 @@ def _depth(mask: np.ndarray) -> np.ndarray:
         for part in (bordered, 1 - bordered)
     )
     return (inside - outside)[1:-1, 1:-1]
-
-
-_FONT = cv2.FONT_HERSHEY_SIMPLEX
-_FONT_SCALE = 0.45
-
-
-def _write(sheet: np.ndarray, text: str, corner: tuple[int, int], room: tuple[int, int]) -> None:
-    """Writes a line into the room (width, height) below and right of the corner (x, y)."""
-    line = _cut(_one_line(text), room[0], _FONT_SCALE)
-    origin = (
-        corner[0] + (room[0] - _text_width(line, _FONT_SCALE)) // 2,
-        corner[1] + room[1] - 9,
-    )
-    cv2.putText(sheet, line, origin, _FONT, _FONT_SCALE, _INK, 1, cv2.LINE_AA)
-
-
-def _write_labels(
-    drawn: np.ndarray,
-    boxes: np.ndarray,
-    labels: Sequence[str],
-    colours: Sequence[tuple[int, int, int]],
-) -> None:
-    """Writes each label in a field of its colour at its box."""
-    height, width = drawn.shape[:2]
-    scale = max(_FONT_SCALE, max(height, width) / 1000)
-    stroke = max(1, round(1.5 * scale))
-    padding = round(9 * scale)
-    tall = round(22 * scale) + 2 * padding  # capitals are 22 pixels high
-    lines = [_cut(_one_line(label), width - 2 * padding, scale, stroke) for label in labels]
-    sizes = [(_text_width(line, scale, stroke) + 2 * padding, tall) for line in lines]
-    corners = box_geometry.xyxy_to_pixels(box_geometry.clip(boxes), (height, width))
-    places = _labels.place(corners.round().astype(int).tolist(), sizes, (width, height))
-    for line, colour, (left, top, right, bottom) in zip(lines, colours, places, strict=True):
-        drawn[top:bottom, left:right] = colour
-        ink = (_contrasting(colour),) * 3
-        origin = (left + padding, bottom - padding)
-        cv2.putText(drawn, line, origin, _FONT, scale, ink, stroke, cv2.LINE_AA)
-
-
-def _one_line(text: str) -> str:
-    """OpenCV's built-in fonts know ASCII only, and one line."""
-    ascii_only = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
-    return " ".join(ascii_only.split())
-
-
-def _cut(text: str, width: int, scale: float, stroke: int = 1) -> str:
-    line = text
-    while line and _text_width(line, scale, stroke) > width:
-        text = text[:-1]
-        line = f"{text.rstrip()}..." if text else ""
-    return line
-
-
-def _text_width(text: str, scale: float, stroke: int = 1) -> int:
-    return cv2.getTextSize(text, _FONT, scale, stroke)[0][0]
 
 
 def _encode(extension: str, image: np.ndarray, options: list[int]) -> bytes:

@@ -11,12 +11,10 @@ import numpy as np
 
 from sensmap import files
 from sensmap.masks import IGNORE, voc_palette
-from sensmap.report import html, pictures, tables
+from sensmap.report import _record, html, pictures, tables
 
 # Pixels of a picture's longer side; an image has half a dozen pictures.
 _SIDE = 280
-# Longer lists are folded up.
-_LONG = 12
 
 _COLUMNS = (
     tables.Column("Masks", lambda row: row["method"], is_number=False),
@@ -33,16 +31,6 @@ _COLUMNS = (
     ),
     tables.Column("Images", lambda row: tables.number(row["images"], 0)),
     tables.Column("Time (ms/image)", lambda row: tables.number(1000 * row["seconds_per_image"], 0)),
-)
-
-_SKIPPED_COLUMNS = (
-    tables.Column("Image", lambda row: row["id"], is_number=False),
-    tables.Column("Why", lambda row: row["reason"], is_number=False),
-)
-
-_COUNT_COLUMNS = (
-    tables.Column("What", lambda row: row["name"], is_number=False),
-    tables.Column("Count", lambda row: tables.number(row["count"], 0)),
 )
 
 
@@ -150,7 +138,7 @@ def page(result: Mapping, shown: Sequence[Picture] = ()) -> str:
     if not rows:
         raise ValueError("A segmentation report needs a row of measures; received 0.")
     classes = html.table(class_table(rows))
-    if len(rows[0]["by_class"]) > 2 * _LONG:
+    if len(rows[0]["by_class"]) > 2 * _record.LONG:
         classes = html.details("IoU of every class", [classes])
     sections = [
         html.Section("", _headline(result, rows)),
@@ -205,7 +193,7 @@ def _sentence(result: Mapping, rows: Sequence[Mapping]) -> str:
         return f"{about}: no pixel was scored."
     low, high = main["interval"]
     text = (
-        f"{about}, on {_count(main['images'], 'image')} "
+        f"{about}, on {_record.count(main['images'], 'image')} "
         f"(95% interval {tables.number(low)} to {tables.number(high)})."
     )
     if len(rows) == 1:
@@ -276,36 +264,17 @@ def _method(result: Mapping) -> list[html.Block]:
         chosen = background.get("chosen_on")
         how = "as given"
         if chosen:
-            images = _count(chosen["images"], "image")
+            images = _record.count(chosen["images"], "image")
             how = f"chosen by the mean IoU without CRF on {images} of {chosen['dataset']}"
         text = f"The background's score has the weight {background['weight']:g}, {how}."
         blocks.append(html.paragraph(text))
-    if skipped := result.get("skipped"):
-        element = html.table(tables.table(skipped, _SKIPPED_COLUMNS))
-        text = f"{_count(len(skipped), 'image')} could not be used"
-        if len(skipped) > _LONG:
-            blocks.append(html.details(text, [element]))
-        else:
-            blocks += [html.paragraph(f"{text}:"), element]
-    else:
-        blocks.append(html.paragraph("No image was skipped."))
+    text = ""
     if unscored := result["rows"][-1]["localization"].get("unscored"):
-        text = f"{_count(unscored, 'image')} without a true box: not in CorLoc."
-        blocks.append(html.paragraph(text))
-    if counts := result.get("counts"):
-        lines = [{"name": name, "count": count} for name, count in counts.items()]
-        element = html.table(tables.table(lines, _COUNT_COLUMNS))
-        blocks.append(html.details("Counts", [element]))
-    for key in ("maps", "background", "configuration", "versions"):
-        if value := result.get(key):
-            blocks.append(html.details(key.capitalize(), [html.as_json(value)]))
-    return blocks
+        text = f"{_record.count(unscored, 'image')} without a true box: not in CorLoc."
+    keys = ("maps", "background", "configuration", "versions")
+    return [*blocks, *_record.blocks(result, text, keys)]
 
 
 def _lowered(name: str) -> str:
     """As it stands within a sentence."""
     return name[:1].lower() + name[1:]
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{tables.number(number, 0)} {noun if number == 1 else f'{noun}s'}"

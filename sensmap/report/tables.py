@@ -97,11 +97,21 @@ def as_markdown(table: Table) -> str:
     """
     rule = ["---:" if right else ":---" for right in table.are_numbers]
     lines = [
-        [_markdown(title) for title in table.titles],
+        [escaped(title) for title in table.titles],
         rule,
-        *([_markdown(cell) for cell in row] for row in table.rows),
+        *([escaped(cell) for cell in row] for row in table.rows),
     ]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def escaped(text: str) -> str:
+    """Text as Markdown that shows it as it is, in one line.
+
+    >>> print(escaped("a_b <c>"))
+    a\\_b \\<c>
+    """
+    marked = "".join(f"\\{c}" if c in "\\|`*_<" else c for c in _one_line(text))
+    return marked.replace("](", "]\\(")  # Brackets alone, as around an interval, are no link.
 
 
 def as_html(table: Table, strong_row: int | None = None) -> str:
@@ -142,8 +152,3 @@ def as_html(table: Table, strong_row: int | None = None) -> str:
 def _one_line(text: str) -> str:
     """Line breaks and control characters would break a table, or a terminal."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
-
-
-def _markdown(text: str) -> str:
-    escaped = "".join(f"\\{c}" if c in "\\|`*_<" else c for c in text)
-    return escaped.replace("](", "]\\(")  # Brackets alone, as around an interval, are no link.

@@ -84,7 +84,7 @@ def test_grid(monkeypatch):
         seen.update(tiles=tiles, columns=columns, captions=captions)
         return np.zeros((2, 2, 3), np.uint8)
 
-    monkeypatch.setattr("sensmap.report.pictures.grid", grid)
+    monkeypatch.setattr("sensmap.report.sheets.grid", grid)
     class_models.grid(BOTH, name_of)
     assert seen["captions"] == [
         *("été & co., score", "été & co., posterior"),

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sensmap.report import html, pictures, tables
+from sensmap.report import charts, html, pictures, tables
 
 PNG = pictures.encode_png(np.zeros((2, 2, 3), np.uint8))
 JPEG = pictures.encode_jpeg(np.zeros((2, 2, 3), np.uint8))
-VOID = {"meta", "img", "rect", "line"}
+VOID = {"meta", "img", "rect", "line", "path"}
 EVIL = (
     """"><script src="http://evil.example/x.js">alert(1)</script><img src=x onerror='a()'>&amp;"""
 )
@@ -80,6 +80,15 @@ def _everything(text):
         html.gallery([figure], wide=True),
         html.legend([(text, (1, 2, 3), "dashed")]),
         html.details(text, [html.as_json({text: text})]),
+        html.subheading(text),
+        html.definitions([(text, text)]),
+        html.charts([html.drawing(charts.columns([1] * 10, text, 5, text), text)]),
+        charts.lines(
+            [charts.Series(text, [(0.0, 1.0, None)])],
+            charts.Axis(text, 0, 1, [(0, text)]),
+            charts.Axis(text, 0, 1, [(0, text)]),
+            text,
+        ),
     ]
     return html.page(text, [html.Section(text, blocks), html.Section("", [])], lead=text)
 
@@ -88,8 +97,11 @@ def test_hostile_text_is_shown_and_does_nothing():
     harmless, hostile = Page(_everything("x")), assert_self_contained(_everything(EVIL))
     assert hostile.tags() == harmless.tags()
     # Title, h1, lead, h2, paragraph, headline (2), bars (2), table (2), caption, note, legend,
-    # summary; the JSON has it in JSON's own quotes.
-    assert hostile.text.count(EVIL) == 15
+    # summary, h3, definition (2), axis and caption of a chart, axes (2), ticks (2) and legend of
+    # another; the JSON has it in JSON's own quotes.
+    assert hostile.text.count(EVIL) == 25
+    labels = [chart["aria-label"] for chart in hostile.all("svg") if chart.get("class") == "chart"]
+    assert labels == [EVIL, EVIL]
     assert len(hostile.all("img")) == 2
     assert hostile.all("img")[0]["alt"] == f"alt {EVIL}"
 
@@ -150,6 +162,12 @@ def test_a_phone_breaks_rows_of_more_than_two_pictures(count, style):
 def test_tables_with_many_columns_are_set_in_smaller_type(columns, style):
     cells = tables.Table(("a",) * columns, (("1",) * columns,), (True,) * columns)
     assert Page(html.table(cells)).all("div")[0]["class"] == style
+
+
+def test_hollow_bars_are_drawn_apart():
+    block = html.bars([html.Bar("a", 40.0, hollow=True), html.Bar("b", 50.0)])
+    styles = [rect["class"] for rect in Page(block).all("rect")]
+    assert styles == ["track", "bar hollow", "track", "bar"]
 
 
 def test_bars_have_the_length_of_their_numbers():

@@ -2,17 +2,15 @@
 
 import copy
 import json
-import shutil
-import subprocess
 
 import numpy as np
 import pytest
 from test_html import assert_self_contained
 
-from sensmap._opencv import cv2
+from sensmap import analysis
 from sensmap.metrics.corloc import CorLoc
 from sensmap.metrics.localization_error import LocalizationError
-from sensmap.report import pictures, tables
+from sensmap.report import tables
 from sensmap.report.localization import (
     Cut,
     Guess,
@@ -22,8 +20,6 @@ from sensmap.report.localization import (
     localization_table,
     picture_grid,
 )
-
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 
 
 def _row(method, found, images=100, classes=3):
@@ -315,36 +311,53 @@ def test_rows_that_form_no_such_table(rows):
     assert cross_table(rows) is None
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="needs the browser Chromium, which is absent here")
-def test_a_phone_shows_the_report_without_scrolling_sideways(tmp_path):
-    name = "linear regression from the sensitivity maps of a layer with quite a long name/pool1"
-    crossed = _crossed(*[(a, b, 5) for a in ("linear", "cut") for b in (name, "gradient")])
-    result = RESULT | {"rows": [_row("mean box", 20), *crossed, _error_row(name)]}
-    guesses = [_guess("a name of a class that is quite long")] * 5
-    gray = np.full((30, 40, 3), 128, np.uint8)
-    shown = [_picture(image=gray)] * 2 + [_picture(image=gray, cut=_cut(), guesses=guesses)]
-    (tmp_path / "report.html").write_text(
-        localization_report(result, shown),
-        encoding="utf-8",
+def test_baselines_are_set_apart():
+    rows = [_row("mean box", 20) | {"group": "baseline"}, _row("other", 60), _row("ours", 50)]
+    page = _report(rows=rows)
+    assert "30.0 points above the best baseline, mean box (20.0%)." in page.text
+    assert "Hollow bars are baselines." in page.text
+    styles = [each["class"] for each in page.all("rect")]
+    assert styles[:6] == ["track", "bar hollow", "track", "bar", "track", "bar"]
+    assert "baseline" not in _report(rows=rows[1:]).text
+
+
+@pytest.mark.parametrize(("count", "folded"), [(2, False), (3, True)])
+def test_many_explanations_are_folded_up(count, folded):
+    measures = dict.fromkeys(["gt_known", "max_box_acc", "pxap"][:count], 50.0)
+    page = _report(rows=[_row("ours", 5) | measures])
+    assert ("The other columns" in page.text) == folded
+    assert "GT-known localization is the percentage" in page.text
+
+
+def _analysis(images=4):
+    """Boxes on a quarter of the whole that is true."""
+    whole = np.array([[0, 0, 1, 1]])
+    ids = [f"{number:04}.jpg" for number in range(images)]
+    return analysis.analyse(whole.repeat(images, axis=0) / 4, [whole] * images, ids)
+
+
+def test_errors_come_before_other_pictures():
+    worst = {"part": [_picture(caption="worst")]}
+    source = localization_report(RESULT | {"analysis": _analysis()}, [_picture()], worst)
+    page = assert_self_contained(source)
+    headings = ["Where it fails", "By size and", "IoU and area", "The worst of each kind", "Boxes"]
+    places = [source.index(f"<h2>{heading}") for heading in headings]
+    assert places == sorted(places)
+    assert [image["alt"].partition(":")[0] for image in page.all("img")] == (
+        ["worst"] * 2 + ["seven"] * 3
     )
-    # A window is never as narrow as a phone; a frame can be.
-    (tmp_path / "phone.html").write_text(
-        "<style>body {margin:0} iframe {border:0; width:390px; height:5000px}</style>"
-        '<iframe src="report.html"'
-        " onload=\"document.title = 'width ' + contentDocument.documentElement.scrollWidth\">"
-    )
-    command = [
-        *(CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic"),
-        "--disable-dev-shm-usage",
-        *("--no-first-run", "--disable-background-networking", "--disable-component-update"),
-        *("--disable-sync", "--hide-scrollbars", "--allow-file-access-from-files"),
-        *(f"--user-data-dir={tmp_path / 'profile'}", "--window-size=500,5000", "--dump-dom"),
-        *(f"--screenshot={tmp_path / 'phone.png'}", (tmp_path / "phone.html").as_uri()),
+
+
+def test_the_learning_curve_has_a_section():
+    curve = [
+        {
+            "method": "ours",
+            "boxes_per_class": 5,
+            "images": 50.0,
+            "corloc": 60.0,
+            "interval": [55.0, 65.0],
+            "repeats": 5,
+        }
     ]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-    assert "<title>width 390</title>" in run.stdout
-    screen = cv2.cvtColor(cv2.imread(str(tmp_path / "phone.png")), cv2.COLOR_BGR2RGB)
-    for colour in (pictures.TRUTH, pictures.PREDICTION):
-        # The pictures are shown: lines are in them that no style sheet draws so thick.
-        near = abs(screen.astype(int) - colour).max(axis=2) < 25
-        assert near[:, :390].sum() > 500
+    assert "How many boxes it needs" in _report(learning_curve=curve).text
+    assert "How many boxes it needs" not in _report().text
