@@ -58,7 +58,9 @@ setup(
     python_requires=">=3.11",
     packages=[*find_packages(include=["sensmap", "sensmap.*"]), *BINARIES],
     package_dir=BINARIES,
-    package_data={"sensmap": ["ready_made/*.npz", "ready_made/*.json"]},
+    package_data={
+        "sensmap": ["objectness_parameters.json", "ready_made/*.npz", "ready_made/*.json"]
+    },
     install_requires=REQUIREMENTS,
     extras_require=EXTRAS,
     entry_points={
@@ -69,6 +71,7 @@ setup(
             "sensmap-export-saved-model = sensmap.train.export_saved_model:main",
             "sensmap-evaluate-localization = sensmap.eval.localization:main",
             "sensmap-evaluate-segmentation = sensmap.eval.segmentation:main",
+            "sensmap-compare = sensmap.eval.compare:main",
             "sensmap-visualise-classes = sensmap.eval.class_model:main",
         ]
     },

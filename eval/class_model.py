@@ -36,7 +36,8 @@ def run(_: Sequence[str]) -> None:
     shared.require("classifier", "output")
     if not FLAGS.classes and not FLAGS.random:
         raise ValueError("Give --classes, or how many to draw with --random.")
-    from sensmap import evaluation, files
+    from sensmap import files
+    from sensmap.evaluation.illustrations import display_name
     from sensmap.report import class_models
 
     # The folder first: that it cannot be made should not be found out after all the work.
@@ -50,7 +51,7 @@ def run(_: Sequence[str]) -> None:
 
         def name_of(class_id: int) -> str:
             names = classifier.class_names
-            return evaluation.display_name(names[class_id]) if names else f"class {class_id}"
+            return display_name(names[class_id]) if names else f"class {class_id}"
 
         result = {
             "title": "Class models",

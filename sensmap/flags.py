@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import contextlib
-import hashlib
 import importlib.metadata
 import os
 import platform
@@ -306,7 +305,9 @@ def report_skipped(table) -> None:
 
 def data_record(data, table) -> dict[str, Any]:
     """Which images were used, by name and by a hash of their ids."""
-    digest = hashlib.sha256("\n".join(table.ids).encode()).hexdigest()
+    from sensmap import splits
+
+    digest = splits.ids_sha256(table.ids)
     return {"dataset": data.name, "images": len(table), "ids_sha256": digest, "ids": table.ids}
 
 

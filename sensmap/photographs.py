@@ -11,13 +11,14 @@ from typing import NamedTuple
 import numpy as np
 
 from sensmap import boxes as box_geometry
-from sensmap import evaluation, files, images
+from sensmap import files, images
 from sensmap.classifiers.class_names import ClassIndex
 from sensmap.datasets import ExampleError
 from sensmap.datasets._files import files_below, is_image
+from sensmap.evaluation import illustrations
 from sensmap.export import ServedModel
 from sensmap.localizer import Localizer
-from sensmap.report import localization, pictures
+from sensmap.report import localization, pictures, sheets
 
 
 class Guess(NamedTuple):
@@ -75,7 +76,7 @@ def by_localizer(localizer: Localizer, class_name: str | None, top_k: int = 1) -
             found = localizer(pixels[None], [wanted])
             class_ids, boxes = found.class_ids, found.boxes
             stand_ins, heat = found.degenerate, found.maps[-1][0]
-        cut = evaluation.cut_by(localizer, found, pixels)
+        cut = illustrations.cut_by(localizer, found, pixels)
         scores = found.scores[0, class_ids]
         guesses = _guesses(classifier.class_names, class_ids, scores, boxes, stand_ins)
         return Finding(guesses, heat, cut)
@@ -187,11 +188,11 @@ def _overlay(pixels: np.ndarray, found: Finding) -> np.ndarray:
         return pictures.draw_labelled_boxes(pixels, boxes, labels)
     if found.map is not None and found.cut is not None:
         cut = found.cut
-        return pictures.four_panels(pixels, found.map, cut.seeds, cut.mask, cut.box)
+        return sheets.four_panels(pixels, found.map, cut.seeds, cut.mask, cut.box)
     picture = pixels if found.map is None else pictures.overlay(pixels, found.map)
     return pictures.draw_boxes(picture, boxes, pictures.PREDICTION)
 
 
 def _label(guess: Guess) -> str:
     name = guess.class_name or f"class {guess.class_id}"
-    return f"{evaluation.display_name(name)} {guess.score:.1f}"
+    return f"{illustrations.display_name(name)} {guess.score:.1f}"

@@ -35,6 +35,10 @@ _DECODERS = 4
 # An image to use: the example, the class id that is asked for, and its original size.
 Row = tuple[Example, int, tuple[int, int]]
 
+# Scores an image's maps, one ``(h, w)`` a layer, against what is known of it: a few numbers. It
+# gets the example, its original size, and the maps.
+Judge = Callable[[Example, tuple[int, int], Sequence[np.ndarray]], np.ndarray]
+
 
 class Readings(NamedTuple):
     """What a box is read from, for each image; K classes an image in place of one have an axis.
@@ -69,6 +73,8 @@ class FeatureTable:
             (id, reason).
         degenerate: how many maps said nothing (NaN or zero everywhere) and count as uniform.
         seconds: the time that the pass took.
+        judged: by a judge's name what it says of each image's maps of the class asked for,
+            ``(N, ...)``.
     """
 
     ids: list[str]
@@ -81,6 +87,7 @@ class FeatureTable:
     dropped: list[tuple[str, str]]
     degenerate: int
     seconds: float
+    judged: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -133,13 +140,14 @@ class Extractor:
         feature_name: a module of `sensmap.features`; None to compute no features.
         readers: localizers that read maps on the host (``in_graph`` is False), by name.
         top_k: of how many best classes to read the maps, besides the class asked for.
+        judges: what scores the maps of the class asked for against the truth, by name.
 
     Attributes:
-        method, feature_name, readers, top_k: as given.
+        method, feature_name, readers, top_k, judges: as given.
         compiled: from ``(N, height, width, 3)`` float32 pixels and ``(N,)`` int32 class ids to
             class ids and scores ``(N, 1 + K)``, features ``(N, 1 + K, F)``, which maps of the
-            class asked for said nothing, and, for readers only, the maps; one `tf.function` for
-            all batches.
+            class asked for said nothing, and, for readers and judges only, the maps; one
+            `tf.function` for all batches.
 
     >>> import keras, numpy as np
     >>> from sensmap import classifiers, datasets, maps
@@ -156,11 +164,13 @@ class Extractor:
         feature_name: str | None = "quantiles",
         readers: Mapping[str, Any] | None = None,
         top_k: int = 0,
+        judges: Mapping[str, Judge] | None = None,
     ):
         self.method = method
         self.feature_name = feature_name
         self.readers = dict(readers or {})
         self.top_k = top_k
+        self.judges = dict(judges or {})
         height, width = method.image_size
         self.compiled = tf.function(
             self._batch,
@@ -171,6 +181,10 @@ class Extractor:
             autograph=False,
         )
 
+    @property
+    def _looks_at_maps(self) -> bool:
+        return bool(self.readers or self.judges)
+
     def _batch(self, resized: tf.Tensor, class_ids: tf.Tensor):
         choose = given_and_top(class_ids[:, None], self.top_k)
         maps, chosen, scores = self.method.explain(resized, choose)
@@ -178,7 +192,7 @@ class Extractor:
         table = features.compute_by_class(self.feature_name, maps)
         said_nothing = tf.reduce_any(degenerate, axis=0)
         scores = tf.gather(scores, chosen, batch_dims=1)
-        return chosen, scores, table, said_nothing, maps if self.readers else ()
+        return chosen, scores, table, said_nothing, maps if self._looks_at_maps else ()
 
     def extract(
         self,
@@ -219,39 +233,48 @@ class Extractor:
                 wanted = np.array([class_id for _, class_id, _ in batch], np.int32)
                 *numbers, maps = self.compiled(pixels, wanted)
                 parts.append(tuple(part.numpy() for part in numbers))
-                if self.readers:
+                if self._looks_at_maps:
                     # Not more than two batches of maps wait.
                     for future in read[: -len(batch)]:
                         future.result()
                     maps = [each.numpy() for each in maps]
-                    for place, (example, _, _) in enumerate(batch):
+                    for place, row in enumerate(batch):
                         of_image = [each[place] for each in maps]
                         classes = parts[-1][0][place]
-                        read.append(workers.submit(self._read, example, classes, of_image))
+                        read.append(workers.submit(self._read, row, classes, of_image))
                 rows += [table_row(example, size) for example, _, size in batch]
                 progress.update(len(rows) + len(skipped) - progress.n)
         if not rows:
             first = ": ".join(skipped[0]) if skipped else "it is empty"
             raise ValueError(f"No image of {dataset.name} could be used ({first}).")
         class_ids, scores, table, degenerate = map(np.concatenate, zip(*parts, strict=True))
-        found = [future.result() for future in read]
+        both = [future.result() for future in read]
+        found, judged = zip(*both, strict=True) if both else ((), ())
         of = {name: np.stack([each[name] for each in found]) for name in self.readers}
         whole = Readings(class_ids, scores, table, of)
-        return FeatureTable.of(
+        read_off = FeatureTable.of(
             rows, _classes(whole, 0), _classes(whole, slice(1, None)), degenerate, skipped, began
         )
+        read_off.judged = {name: np.stack([each[name] for each in judged]) for name in self.judges}
+        return read_off
 
     def _read(
-        self, example: Example, classes: np.ndarray, maps: Sequence[np.ndarray]
-    ) -> dict[str, np.ndarray]:
-        """What each reader reads off an image's ``(K, h, w)`` maps: ``(K, F)``."""
+        self, row: Row, classes: np.ndarray, maps: Sequence[np.ndarray]
+    ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """What each reader reads off an image's ``(K, h, w)`` maps, ``(K, F)``, and what each
+        judge says of the first."""
+        example, _, size = row
+        asked = [each[0] for each in maps]
+        judged = {name: judge(example, size, asked) for name, judge in self.judges.items()}
+        found: dict[str, np.ndarray] = {}
+        if not self.readers:
+            return found, judged
         image = images.load(example.image)
         first = [classes.tolist().index(class_id) for class_id in classes]  # a class is read once
-        found = {}
         for name, reader in self.readers.items():
             once = {place: reader.read([each[place] for each in maps], image) for place in {*first}}
             found[name] = np.stack([once[place] for place in first])
-        return found
+        return found, judged
 
 
 def _classes(readings: Readings, which: int | slice) -> Readings:

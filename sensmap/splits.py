@@ -6,6 +6,7 @@ paper publishes for its three parts add up to 105 % of its images, so they canno
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Sequence
 
@@ -49,6 +50,15 @@ def split(
         )
     order = np.random.default_rng(seed).permutation(n)
     return tuple(np.sort(part) for part in np.split(order, ends[:-1]))
+
+
+def ids_sha256(ids: Sequence[str]) -> str:
+    """The hash of images' ids in their order, by which a result says what it was fitted on.
+
+    >>> ids_sha256(["a", "b"])[:8]
+    '7e18f737'
+    """
+    return hashlib.sha256("\n".join(ids).encode()).hexdigest()
 
 
 def folds(n: int, k: int, seed: int = 0) -> list[tuple[np.ndarray, np.ndarray]]:

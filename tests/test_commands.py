@@ -20,6 +20,16 @@ from sensmap import classifiers, datasets, files, images, masks
 ROOT = Path(__file__).resolve().parents[1]
 FIT = ("--dataset=digits", "--split=fit", "--dataset_option=count=200", "--part=all")
 TEST = ("--dataset=digits", "--split=test", "--dataset_option=count=40", "--part=all")
+BASELINES = [
+    *("Constant centre box", "Mean training box", "Full image"),
+    *("Top objectness box", "DDT", "Joint boxes"),
+]
+CONSTANT = "--baselines=centred_box,mean_box"
+# The files of an evaluation.
+WRITTEN = {
+    *("result.json", "report.html", "report.md", "table.md"),
+    *("boxes.jsonl", "outcomes.jsonl", "boxes.png"),
+}
 
 
 def start(module, *arguments):
@@ -118,13 +128,14 @@ def test_evaluations_agree(made, tmp_path):
         output = tmp_path / "new" / way
         assert "Constant centre box" in out
         assert str(output / "report.html") in out
-        names = {"result.json", "table.md", "boxes.jsonl", "boxes.png", "report.html"}
-        assert {path.name for path in output.iterdir()} == names
+        assert {path.name for path in output.iterdir()} == WRITTEN
         result = files.read_json(output / "result.json")
         assert set(result) >= {"rows", "sanity", "skipped", "counts", "configuration", "versions"}
         rows = result["rows"]
-        assert [row["method"] for row in rows[:2]] == ["Constant centre box", "Mean training box"]
-        assert [row["images"] for row in rows] == [40, 40, 40]
+        # The export holds a classifier, but not its inner layers.
+        baselines = [name for name in BASELINES if way != "saved_model" or name != "DDT"]
+        assert [row["method"] for row in rows[:-1]] == baselines
+        assert {row["images"] for row in rows} == {40}
         lines[way] = lines_of(output / "boxes.jsonl")
         assert [line["id"] for line in lines[way]] == result["data"]["ids"]
         # The score is that of these boxes.
@@ -143,7 +154,8 @@ def test_map_methods_against_localizers(made, tmp_path):
     out, _ = command(
         "eval.localization",
         *(*by, "--folds=2", "--localizer=linear,graphcut,threshold", "--maps=gradient,grad_cam"),
-        *("--localizer_option=components=2", f"--output={tmp_path / 'table'}"),
+        *("--localizer_option=components=2", "--learning_curve=1,all", CONSTANT),
+        f"--output={tmp_path / 'table'}",
     )
     result = files.read_json(tmp_path / "table" / "result.json")
     rows = result["rows"][2:]
@@ -158,9 +170,19 @@ def test_map_methods_against_localizers(made, tmp_path):
         assert row["top1_classification_error"] == pytest.approx(100 - accuracy(made), abs=1e-6)
     for row in rows:
         assert row["seconds_per_image"] > 0
+        # Only thresholds can be chosen on the scored images, or on others.
+        for key in ("corloc_oracle", "max_box_acc_transferred"):
+            assert (key in row) == (row["localizer"] == "Threshold")
+    curve = result["learning_curve"]
+    assert [(each["method"], each["boxes_per_class"]) for each in curve] == [
+        (row["method"], count) for row in rows for count in (1, "all")
+    ]
+    assert [each["images"] for each in result["fitted_on"]] == [20, 20]
     page = (tmp_path / "table" / "report.html").read_text()
+    assert "Top-1 localization error  Top-5" in out
+    assert "Top-5 localization error" in page
+    assert "Learning curve" in page
     for text in (out, page):
-        assert "Top-5 localization error" in text
         assert "Threshold (grad_cam" in text
     assert "Five guesses" in page
     lines = lines_of(tmp_path / "table" / "boxes.jsonl")
@@ -184,11 +206,43 @@ def test_a_threshold_is_fitted_and_graphcut_needs_no_fit(made, tmp_path):
     assert "Threshold, fitted on 200 images, threshold 0." in out
     out, _ = command(
         *("eval.localization", by, *TEST, f"--localizer={tmp_path / 'fitted'},graphcut"),
-        f"--output={tmp_path / 'evaluation'}",
+        *(CONSTANT, f"--output={tmp_path / 'evaluation'}"),
     )
     rows = files.read_json(tmp_path / "evaluation" / "result.json")["rows"]
     assert [row["method"] for row in rows[2:]] == ["Threshold (gradient)", "GraphCut (gradient)"]
     assert "From map to segmentation" in (tmp_path / "evaluation" / "report.html").read_text()
+
+
+def test_maps_and_boxes_of_other_tools(made, tmp_path):
+    digits = datasets.load("digits", split="test", count=40)
+    maps, boxes = tmp_path / "maps", tmp_path / "boxes.jsonl"
+    maps.mkdir()
+    lines = []
+    for position, example in enumerate(digits):
+        size = example.image.shape[:2]
+        x0, y0, x1, y1 = box_geometry.xyxy_to_pixels(example.boxes, size)[0].round().astype(int)
+        heat = np.zeros(size)
+        heat[y0:y1, x0:x1] = 1
+        np.save(maps / f"{example.id}.npy", heat)
+        if position >= 10:  # a quarter has no box
+            lines.append(json.dumps({"id": example.id, "box": example.boxes[0].tolist()}))
+    boxes.write_text("\n".join(lines))
+    out, _ = command(
+        "eval.localization", f"--scoremaps={maps}", *TEST, CONSTANT, f"--output={tmp_path / 'a'}"
+    )
+    assert "Threshold (maps)" in out
+    row = files.read_json(tmp_path / "a" / "result.json")["rows"][-1]
+    assert (row["corloc"], row["max_box_acc"], row["pointing_game"]) == (100, 100, 100)
+    _, said = command(
+        "eval.localization", f"--boxes={boxes}", *TEST, CONSTANT, f"--output={tmp_path / 'b'}"
+    )
+    assert "10 images have none and count as missed" in said
+    result = files.read_json(tmp_path / "b" / "result.json")
+    assert result["rows"][-1]["corloc"] == 75
+    assert result["missing"] == list(digits.ids[:10])
+    # The two runs side by side: 10 of 40 images are found by the maps only.
+    out, _ = command("eval.compare", tmp_path / "a", tmp_path / "b")
+    assert "10 images are found by one of them only, 10 by A and 0 by B" in out
 
 
 def test_photographs_cut_and_of_several_classes(made, tmp_path):
@@ -392,7 +446,14 @@ BAD = {
             "crop is a number from 0\\.5 to 1; received 2",
         ),
         "map option's form": ([CLASSIFIER, *FEW, "--map_option=crop", OUT], "must be KEY=VALUE"),
-        "localizer": ([CLASSIFIER, *FEW, "--localizer=nope", OUT], "flag --localizer=nope"),
+        "localizer": (
+            [CLASSIFIER, *FEW, "--localizer=nope", OUT],
+            "There is no 'nope' among the localizers; choose one of",
+        ),
+        "constant box": (
+            [CLASSIFIER, *FEW, "--localizer=mean_box", OUT],
+            "'mean_box' is a constant box: eval/localization.py has it in every table",
+        ),
         "localizer option": (
             [CLASSIFIER, *FEW, "--localizer=graphcut", "--localizer_option=speed=2", OUT],
             "graphcut has no option 'speed'",

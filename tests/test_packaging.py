@@ -24,6 +24,7 @@ COMMANDS = {
     "sensmap-export-saved-model": "sensmap.train.export_saved_model",
     "sensmap-evaluate-localization": "sensmap.eval.localization",
     "sensmap-evaluate-segmentation": "sensmap.eval.segmentation",
+    "sensmap-compare": "sensmap.eval.compare",
 }
 
 

@@ -6,8 +6,8 @@ r"""Fits what turns sensitivity maps into boxes: a regression, or a threshold.
 Writes a folder that every --localizer takes: localizer.npz and config.json (settings, versions,
 the classifier it belongs to, the images it was fitted on). With --ready_made no boxes are needed:
 the coefficients that come with sensmap are adapted to the classifier by unlabelled images.
---localizer=threshold picks the threshold with the highest CorLoc, --localizer=graphcut learns
-nothing and only records its settings.
+--localizer=threshold picks the threshold with the highest CorLoc; graphcut and dense_crf learn
+nothing and only record their settings.
 """
 
 from collections.abc import Sequence
@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from absl import flags
 
 from sensmap import flags as shared
+from sensmap import registry
 
 FLAGS = flags.FLAGS
 
@@ -23,8 +24,10 @@ shared.define_dataset(part="train")
 shared.define_maps()
 shared.define_batch()
 shared.define_output()
-flags.DEFINE_enum(
-    "localizer", "linear", ["linear", "graphcut", "threshold"], "what turns maps into boxes"
+flags.DEFINE_string(
+    "localizer",
+    "linear",
+    f"what turns maps into boxes: {', '.join(registry.names('sensmap.localizers'))}",
 )
 flags.DEFINE_bool(
     "ready_made", False, "adapt the ready-made regressor to unlabelled images instead of fitting"
@@ -36,22 +39,27 @@ def run(_: Sequence[str]) -> None:
     if FLAGS.ready_made:
         holds = "the ready-made regressor is a linear one for quantiles"
         shared.refuse(holds, "features", "localizer", "localizer_option")
-    from sensmap import evaluation, files, ready_made
+    from sensmap import files, ready_made
+    from sensmap.evaluation import predictions
     from sensmap.localizer import Localizer, baselines
 
+    (estimator,) = shared.estimators([FLAGS.localizer])
+    if not hasattr(estimator, "save"):
+        raise ValueError(
+            f"{FLAGS.localizer!r} is a constant box: eval/localization.py has it in every table."
+        )
     with files.output_folder(FLAGS.output, FLAGS.overwrite) as work:
         classifier = shared.classifier()
         data = shared.dataset()
         accuracy = shared.report_sanity(classifier, data)
         method = shared.map_method(classifier)
-        (estimator,) = shared.estimators([FLAGS.localizer])
-        extractor = evaluation.extractor_for(method, [estimator], top_k=0)
+        extractor = predictions.extractor_for(method, [estimator], top_k=0)
         table = extractor.extract(data, FLAGS.class_of, FLAGS.batch_size)
         shared.report_skipped(table)
         if FLAGS.ready_made:
             estimator = ready_made.adapt(ready_made.regressor(method), table.features)
         else:
-            estimator.fit(evaluation.readings(estimator, table.asked), table.truths)
+            estimator.fit(predictions.readings(estimator, table.asked), table.truths)
         config = {
             "data": shared.data_record(data, table),
             "fitted_on_boxes_of": 0 if FLAGS.ready_made else getattr(estimator, "images_", 0),
