@@ -12,6 +12,8 @@ PIP_INSTALL := $(VENV)/bin/python -m pip install --disable-pip-version-check $(i
 
 RUN := $(VENV)/bin/python -m
 DIGITS := --classifier=runs/demo/classifier --dataset=digits
+# The quick ones of the baselines; the others look at every image.
+COMPARED := --baselines=centred_box,mean_box,full_image
 FIT := $(DIGITS) --split=fit --part=all --dataset_option=count=6000
 
 .DEFAULT_GOAL := help
@@ -36,9 +38,9 @@ demo: install  ## the main job on embedded images: train, measure, export, local
 	$(RUN) train.export_saved_model --classifier=runs/demo/classifier \
 		--localizer=runs/demo/layers --output=runs/demo/serving
 	$(RUN) eval.localization --saved_model=runs/demo/serving/sensmap --dataset=digits \
-		--split=test --part=all --output=runs/demo/served
+		--split=test --part=all $(COMPARED) --output=runs/demo/served
 	$(RUN) eval.localization $(DIGITS) --split=test --part=all \
-		--localizer=runs/demo/pixels,runs/demo/layers \
+		--localizer=runs/demo/pixels,runs/demo/layers $(COMPARED) \
 		--output=runs/demo/evaluation
 # ---------------------------------------------------------------------------------------------
 

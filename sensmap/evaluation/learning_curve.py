@@ -44,39 +44,51 @@ def measure(
     Returns:
         For each count ``method``, ``boxes_per_class``, ``images`` (the mean number fitted on),
         ``corloc`` in percent, its 95% ``interval`` by the bootstrap over images, and ``repeats``.
+        CorLoc and its interval are None where so few images cannot be fitted on: a regression
+        needs two.
 
     Raises:
-        ValueError: where a fold has fewer than two images to fit on, or no image can be scored.
+        ValueError: where not even all images of the other folds can be fitted on.
     """
     given = readings(estimator, table.asked)
     learnable = np.array([len(each) == 1 for each in valid_boxes(table.truths, len(table))])
     parts = splits.folds(len(table), fold_count, seed)
-    found = []
+
+    def found_by(rows: np.ndarray, test: np.ndarray) -> np.ndarray:
+        """Which images are found by a fit on these rows; NaN for those without a true box."""
+        fitted = clone(estimator).fit(given[rows], [table.truths[row] for row in rows])
+        ious = best_ious(fitted.predict(given[test]), [table.truths[row] for row in test])
+        return np.where(np.isnan(ious), np.nan, ious >= 0.5)
+
+    curve = []
     for count in counts_of(counts):
-        repeats = 1 if count == ALL else REPEATS
-        right = np.full((repeats, len(table)), np.nan)
-        fitted_on = []
-        for repeat in range(repeats):
-            for fold, (train, test) in enumerate(parts):
-                generator = np.random.default_rng([seed, repeat, fold])
-                chosen = _drawn(train[learnable[train]], table.labels, count, generator)
-                fitted = clone(estimator).fit(given[chosen], [table.truths[row] for row in chosen])
-                ious = best_ious(fitted.predict(given[test]), [table.truths[row] for row in test])
-                right[repeat, test] = np.where(np.isnan(ious), np.nan, ious >= 0.5)
-                fitted_on.append(len(chosen))
-        by_image = right.mean(axis=0)
-        by_image = by_image[~np.isnan(by_image)]
-        found.append(
-            {
-                "method": title,
-                "boxes_per_class": count,
-                "images": float(np.mean(fitted_on)),
-                "corloc": float(100 * by_image.mean()),
-                "interval": [100 * end for end in _intervals.bootstrap_mean(by_image)],
-                "repeats": repeats,
-            }
-        )
-    return found
+        draws = [
+            [
+                _drawn(train[learnable[train]], table.labels, count, [seed, repeat, fold])
+                for fold, (train, _) in enumerate(parts)
+            ]
+            for repeat in range(1 if count == ALL else REPEATS)
+        ]
+        fewest = min(len(rows) for draw in draws for rows in draw)
+        row: dict[str, Any] = {
+            "method": title,
+            "boxes_per_class": count,
+            "images": float(np.mean([len(rows) for draw in draws for rows in draw])),
+            "corloc": None,
+            "interval": None,
+            "repeats": len(draws),
+        }
+        if count == ALL or fewest > 1:
+            right = np.zeros((len(draws), len(table)))
+            for by_image, draw in zip(right, draws, strict=True):
+                for rows, (_, test) in zip(draw, parts, strict=True):
+                    by_image[test] = found_by(rows, test)
+            scored = right.mean(axis=0)
+            scored = scored[~np.isnan(scored)]
+            row["corloc"] = float(100 * scored.mean())
+            row["interval"] = [100 * end for end in _intervals.bootstrap_mean(scored)]
+        curve.append(row)
+    return curve
 
 
 def counts_of(given: Sequence[str]) -> list[int | str]:
@@ -96,12 +108,12 @@ def counts_of(given: Sequence[str]) -> list[int | str]:
 
 
 def _drawn(
-    rows: np.ndarray, labels: np.ndarray, count: int | str, generator: np.random.Generator
+    rows: np.ndarray, labels: np.ndarray, count: int | str, seed: Sequence[int]
 ) -> np.ndarray:
     """So many rows of each class; images without a class are of one."""
     if count == ALL:
         return rows
-    shuffled = generator.permutation(rows)
+    shuffled = np.random.default_rng(seed).permutation(rows)
     taken: list[int] = []
     seen: dict[int, int] = {}
     for row in shuffled.tolist():

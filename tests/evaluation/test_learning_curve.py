@@ -59,6 +59,14 @@ def test_words_that_are_no_numbers(word):
         learning_curve.counts_of(["1", word])
 
 
+def test_one_image_is_too_few_for_a_regression():
+    table = noisy_table()
+    table.labels[:] = 0
+    one, two = curve(table, ["1", "2"])
+    assert (one["corloc"], one["interval"], one["images"]) == (None, None, 1)
+    assert two["corloc"] > 0
+
+
 def test_images_without_boxes():
     with pytest.raises(ValueError, match="none has exactly one valid box"):
-        curve(a_table([[]] * 10), ["1"])
+        curve(a_table([[]] * 10), ["all"])
