@@ -8,7 +8,9 @@ The maps of an image's classes compete with each other and with the background, 
 --background, or is chosen by --fit_background on another split; a fully connected CRF then draws
 the masks to the image's borders (sensmap/segmentation.py says whose method this is). The classes
 are those that the classifier sees; --classes_of=truth takes the image's labels instead.
-Writes masks/<id>.png (class indices, with VOC's palette), report.html, result.json and table.md.
+Compared with masks that are all background, and with an object in the middle of every image.
+Writes masks/<id>.png (class indices, with VOC's palette), images.jsonl (each image's own mean IoU
+and foreground IoU), report.html, report.md, result.json and table.md.
 """
 
 from collections.abc import Sequence
@@ -37,7 +39,8 @@ flags.DEFINE_bool("crf", True, "refine the masks by a fully connected CRF")
 flags.DEFINE_multi_string(
     "crf_option", [], "of the CRF, as KEY=VALUE (bilateral_xy=50); see sensmap/dense_crf.py"
 )
-flags.DEFINE_integer("pictures", 24, "images shown in the report", lower_bound=0)
+flags.DEFINE_integer("pictures", 24, "images drawn at random for the report", lower_bound=0)
+flags.DEFINE_integer("worst", 4, "images of each kind of error in the report", lower_bound=0)
 
 
 def run(_: Sequence[str]) -> None:
@@ -47,40 +50,58 @@ def run(_: Sequence[str]) -> None:
         shared.refuse("--fit_background chooses it", "background")
     if not FLAGS.crf:
         shared.refuse("there is no CRF with --nocrf", "crf_option")
-    from sensmap import files, masks, segmentation_evaluation
+    import json
+
+    from sensmap import files, masks, segmentation_analysis, segmentation_evaluation, stopwatch
     from sensmap.report import segmentation as report
     from sensmap.segmentation import Segmenter
 
     crf = _crf() if FLAGS.crf else None
     # The folder first: that it cannot be made should not be found out after an hour of work.
     with files.output_folder(FLAGS.output, FLAGS.overwrite) as work:
+        watch = stopwatch.Stopwatch()
         data = shared.dataset()
         classifier = shared.classifier()
         if unknown := segmentation_evaluation.unknown_classes(data, classifier):
             shared.warn(f"the classifier does not know, and cannot find: {', '.join(unknown)}")
         method = shared.map_method(classifier)
-        background = _background(method, data)
+        background = _background(method, data, watch)
         segmenter = Segmenter(method, background["weight"], crf)
 
         def keep(name, mask):
             masks.save(work / "masks" / f"{name}.png", mask)
 
-        found = segmentation_evaluation.evaluate(segmenter, data, FLAGS.classes_of, keep)
-        shared.report_skipped(found)
-        shown = segmentation_evaluation.shown_pictures(
-            segmenter,
-            data,
-            found,
-            FLAGS.classes_of,
-            _unsubtracted(method),
-            FLAGS.pictures,
-            FLAGS.seed,
+        found = segmentation_evaluation.evaluate(
+            segmenter, data, FLAGS.classes_of, keep, background["ellipse"]
         )
+        shared.report_skipped(found)
+        failures = segmentation_analysis.analyse(
+            found.confusions[found.rows[-1]["method"]],
+            found.scored,
+            len(found) - len(found.scored),
+            FLAGS.worst,
+        )
+        with watch.stage("pictures"):
+            shown = segmentation_evaluation.shown_pictures(
+                segmenter,
+                data,
+                found,
+                FLAGS.classes_of,
+                _unsubtracted(method),
+                FLAGS.pictures,
+                FLAGS.seed,
+            )
+            worst = segmentation_evaluation.worst_pictures(
+                segmenter, data, failures, FLAGS.classes_of
+            )
+        lines = [json.dumps(each) for each in segmentation_evaluation.image_lines(found)]
+        files.write_text(work / "images.jsonl", "".join(f"{line}\n" for line in lines))
         result = {
             "title": f"Segmentation of {data.name}",
             "dataset": data.name,
             "maps": method.config,
             "rows": found.rows,
+            "analysis": failures,
             "background": background,
             "skipped": [{"id": name, "reason": reason} for name, reason in found.skipped],
             "dropped": [{"id": name, "reason": reason} for name, reason in found.dropped],
@@ -90,30 +111,38 @@ def run(_: Sequence[str]) -> None:
                 "boxes left out": len(found.dropped),
                 **found.classes,
             },
+            "seconds": _seconds(watch.seconds, found.seconds),
             "data": shared.data_record(data, found),
             "classifier": classifier.config,
             "configuration": shared.configuration(__name__),
             "versions": shared.versions(),
         }
-        text = report.write(work, result, shown)
+        text = report.write(work, result, shown, worst)
     print(f"\n{text}\n\n{FLAGS.output}/report.html")
 
 
-def _background(method, data) -> dict:
-    """Its weight, and how that was chosen."""
+def _seconds(own: dict[str, float], of_masks: dict[str, float]) -> dict[str, float]:
+    """Of all stages, those of the masks before the pictures of them."""
+    before = {name: own[name] for name in own if name != "pictures"}
+    return {**before, **of_masks, "pictures": own["pictures"]}
+
+
+def _background(method, data, watch) -> dict:
+    """Its weight, how that was chosen, and how large a centred object is."""
     from sensmap import segmentation_evaluation
 
     if FLAGS.fit_background is None:
-        return {"weight": FLAGS.background}
+        return {"weight": FLAGS.background, "ellipse": segmentation_evaluation.ELLIPSE}
     other = shared.dataset(part="all", split=FLAGS.fit_background)
-    fitted = segmentation_evaluation.fit_background(
-        method, other, FLAGS.classes_of, data.ids, FLAGS.seed
-    )
+    with watch.stage("weight of the background"):
+        fitted = segmentation_evaluation.fit_background(
+            method, other, FLAGS.classes_of, data.ids, FLAGS.seed
+        )
     print(f"Background: weight {fitted.background:g}, chosen on {len(fitted)} of {other.name}.")
     chosen_on = shared.data_record(other, fitted) | {
         "mean_iou": {f"{weight:g}": found for weight, found in fitted.mean_iou.items()}
     }
-    return {"weight": fitted.background, "chosen_on": chosen_on}
+    return {"weight": fitted.background, "ellipse": fitted.ellipse, "chosen_on": chosen_on}
 
 
 def _crf():

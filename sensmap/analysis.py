@@ -217,18 +217,26 @@ def by_count(found: Matched) -> list[dict[str, Any]]:
 
 
 def iou_histogram(found: Matched) -> dict[str, list]:
-    """How many images have which IoU, in ten bins.
-
-    Returns:
-        ``edges``, the eleven borders of the bins, and ``counts``. A bin begins at its lower
-        border and ends before its upper one; the last includes 1. So the last five together are
-        the images that CorLoc counts.
+    """How many images have which IoU, see `histogram`; the last five bins are what CorLoc counts.
 
     >>> found = match([[0, 0, 1, 1]] * 2, [[[0, 0, 1, 1]], [[0, 0, 0.5, 1]]])
     >>> iou_histogram(found)["counts"]
     [0, 0, 0, 0, 0, 1, 0, 0, 0, 1]
     """
-    counts = np.bincount(_tenth(found.ious), minlength=10)
+    return histogram(found.ious)
+
+
+def histogram(values: np.ndarray) -> dict[str, list]:
+    """How many values of 0 to 1 lie in which of ten bins.
+
+    Returns:
+        ``edges``, the eleven borders of the bins, and ``counts``. A bin begins at its lower
+        border and ends before its upper one; the last includes 1.
+
+    >>> histogram(np.array([0.0, 0.3, 0.39, 1.0]))["counts"]
+    [1, 0, 0, 2, 0, 0, 0, 0, 0, 1]
+    """
+    counts = np.bincount(_tenth(values), minlength=10)
     return {"edges": _TENTHS.tolist(), "counts": counts.tolist()}
 
 
@@ -332,7 +340,7 @@ def errors(
     by_box = [_kind(*case) for case in cases]
 
     def summed(kinds: Sequence[str], categories: Sequence[Category]) -> list[dict[str, Any]]:
-        return [_summary(each, kinds, own_ids, found.ious, worst) for each in categories]
+        return [summary(each, kinds, own_ids, found.ious, worst) for each in categories]
 
     alone = summed(by_box, BOX_CATEGORIES)
     if named is None:
@@ -343,6 +351,38 @@ def errors(
         "categories": summed(kinds, CATEGORIES),
         "boxes": alone,
         "class_wrong_box_right": int(((found.ious >= HALF) & ~rightly_named).sum()),
+    }
+
+
+def summary(
+    category: Category, kinds: Sequence[str], ids: Sequence[str], ious: np.ndarray, worst: int
+) -> dict[str, Any]:
+    """What is reported of a category.
+
+    Args:
+        category: which.
+        kinds: ``(N,)`` the key of each image's category.
+        ids: ``(N,)`` names of the images.
+        ious: ``(N,)`` by which the worst are found.
+        worst: how many of them to name.
+
+    Returns:
+        ``key``, ``title``, ``meaning``, ``images``, ``share`` and ``worst``, see `errors`.
+
+    >>> found = summary(CATEGORIES[0], ["right", "off"], ["a", "b"], np.array([0.7, 0.3]), 1)
+    >>> found["images"], found["share"], found["worst"]
+    (1, 50.0, [{'id': 'a', 'iou': 0.7}])
+    """
+    own = [
+        (float(iou), name)
+        for iou, name, kind in zip(ious, ids, kinds, strict=True)
+        if kind == category.key
+    ]
+    return {
+        **category._asdict(),
+        "images": len(own),
+        "share": 100 * len(own) / len(kinds) if kinds else None,
+        "worst": [{"id": name, "iou": round(iou, 4)} for iou, name in sorted(own)[:worst]],
     }
 
 
@@ -404,22 +444,6 @@ def _area(boxes: np.ndarray) -> np.ndarray:
 def _tenth(values: np.ndarray) -> np.ndarray:
     """The bin of each value: of 0.1, the second one; of 1 and above, the last."""
     return np.searchsorted(_TENTHS[1:-1], values, side="right")
-
-
-def _summary(
-    category: Category, kinds: Sequence[str], ids: Sequence[str], ious: np.ndarray, worst: int
-) -> dict[str, Any]:
-    own = [
-        (float(iou), name)
-        for iou, name, kind in zip(ious, ids, kinds, strict=True)
-        if kind == category.key
-    ]
-    return {
-        **category._asdict(),
-        "images": len(own),
-        "share": 100 * len(own) / len(kinds) if kinds else None,
-        "worst": [{"id": name, "iou": round(iou, 4)} for iou, name in sorted(own)[:worst]],
-    }
 
 
 def _check_counts(count: int, ids: Sequence[str], named: ArrayLike | None) -> None:

@@ -5,14 +5,20 @@ the classifier sees besides, and the data set has no class for, is background th
 
 For CorLoc an image has one box: around the largest connected part of what the mask gives to the
 first of the image's labels, and around the whole image where that is nothing.
+
+Two masks that need no map are measured beside them: one that is all background, and one with the
+first of the classes that are looked for in an ellipse in the middle. The ellipse covers what the
+objects cover on average of the images that the background's weight was chosen on; where it was not
+chosen, its axes are half of the image's sides.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -29,6 +35,8 @@ from sensmap.metrics.mean_iou import MeanIoU
 from sensmap.pipeline import PREDICTION, TRUTH, image_class
 from sensmap.report.segmentation import ClassMap, Picture
 from sensmap.segmentation import Segmentation, Segmenter, divide
+from sensmap.segmentation_analysis import outcomes
+from sensmap.stopwatch import Stopwatch
 
 # Where the classes come from that are looked for in an image.
 CLASSES_OF = (PREDICTION, TRUTH)
@@ -39,6 +47,11 @@ BACKGROUNDS = (0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0)
 _FITTED_ON = 100
 
 PLAIN, REFINED = "Without CRF", "With CRF"
+EMPTY, CENTRED = "Background only", "Centred object"
+_BASELINES = (EMPTY, CENTRED)
+
+# The axes of the centred ellipse, as a share of the image's sides, where no other is known.
+ELLIPSE = 0.5
 
 
 @dataclasses.dataclass
@@ -46,23 +59,32 @@ class Evaluation:
     """What one pass over a data set has found.
 
     Attributes:
-        rows: for the masks without and, where there is one, with the CRF: ``method``, what
+        rows: for the two masks that need no map (their ``group`` is "baseline"), and for those
+            without and, where there is one, with the CRF: ``method``, what
             `sensmap.metrics.mean_iou` gives, ``localization``, what `sensmap.metrics.corloc`
-            gives, and ``seconds_per_image``, the median from pixels to mask. JSON can hold it.
+            gives, and ``seconds_per_image``, the median from pixels to mask, None for baselines.
+            JSON can hold it.
         ids: of the images that were segmented.
+        scored: of those of them that have a pixel that counts.
+        confusions: by ``method``, the pixels of each scored image, counted by
+            `sensmap.metrics.mean_iou.confusion`.
         skipped: what could not be used, as (id, reason).
         dropped: boxes that were left out of usable images, as (id, reason).
         degenerate: how many maps said nothing (NaN or zero everywhere).
         classes: how many classes were looked for in images that show them and in others, and how
             many of those shown were not.
+        seconds: by stage.
     """
 
     rows: list[dict[str, Any]]
     ids: list[str]
+    scored: list[str]
+    confusions: dict[str, list[np.ndarray]]
     skipped: list[tuple[str, str]]
     dropped: list[tuple[str, str]]
     degenerate: int
     classes: dict[str, int]
+    seconds: dict[str, float]
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -75,11 +97,14 @@ class FittedBackground:
     Attributes:
         background: the weight.
         mean_iou: of every weight that was tried, in percent; None where nothing counts.
+        ellipse: the axes of a centred ellipse of the mean area of an image's objects, as a share
+            of the image's sides; `ELLIPSE` where nothing counts.
         ids: of the images.
     """
 
     background: float
     mean_iou: dict[float, float | None]
+    ellipse: float
     ids: list[str]
 
     def __len__(self) -> int:
@@ -91,6 +116,7 @@ def evaluate(
     dataset: Dataset,
     classes_of: str = PREDICTION,
     keep: Callable[[str, np.ndarray], None] | None = None,
+    ellipse: float = ELLIPSE,
 ) -> Evaluation:
     """Segments the images of a data set that have masks, and scores that.
 
@@ -101,26 +127,38 @@ def evaluate(
             ``"truth"``, the image's labels as far as the classifier knows them.
         keep: is given each image's id and mask, in the data set's classes; with the CRF where
             there is one. An id is always one that a file below a folder can have.
+        ellipse: the axes of the centred ellipse, as a share of the image's sides.
 
     Raises:
         ValueError: if no image can be used, or the classifier knows none of the classes.
     """
     reader = _Reader(dataset, segmenter.method, classes_of)
     plain = Segmenter(segmenter.method, segmenter.background)
-    scores = {name: _Scores(dataset.classes) for name in (PLAIN, REFINED)}
+    kinds = (*_BASELINES, PLAIN, *([] if segmenter.crf is None else [REFINED]))
+    scores = {name: _Scores(name, dataset.classes) for name in kinds}
     seen: Counter[str] = Counter()
-    found = Evaluation([], [], reader.skipped, [], 0, {})
+    found = Evaluation([], [], [], {}, reader.skipped, [], 0, {}, reader.watch.seconds)
     for example, image, truth in reader.read("Masks"):
         began = time.perf_counter()
-        segmented = reader.segment(plain, example, image)
-        scores[PLAIN].update(example, reader.translated(segmented.mask), truth, began)
-        mask = segmented.mask
+        with reader.watch.stage("classes, maps and masks"):
+            segmented = reader.segment(plain, example, image)
+        masks_of = {PLAIN: (segmented.mask, time.perf_counter() - began)}
         if segmenter.crf is not None:
-            mask = _refined(segmenter, segmented, image).mask
-            scores[REFINED].update(example, reader.translated(mask), truth, began)
+            with reader.watch.stage("CRF"):
+                refined = _refined(segmenter, segmented, image).mask
+            masks_of[REFINED] = (refined, time.perf_counter() - began)
+        with reader.watch.stage("measures"):
+            for name, (mask, seconds) in masks_of.items():
+                scores[name].update(example, reader.translated(mask), truth, seconds)
+            scores[EMPTY].update(example, np.zeros_like(truth), truth)
+            first = reader.translated(np.append(segmented.class_ids + 1, 0)[:1])
+            centred = centred_ellipse(image.shape[:2], ellipse) * first
+            scores[CENTRED].update(example, centred, truth)
         if keep is not None:
-            keep(example.id, reader.translated(mask))
+            keep(example.id, reader.translated(masks_of[kinds[-1]][0]))
         found.ids.append(example.id)
+        if (truth != masks.IGNORE).any():
+            found.scored.append(example.id)
         found.dropped += [(example.id, reason) for reason in example.dropped]
         found.degenerate += sum(not each.any() for each in segmented.maps)
         seen.update(_standings(reader.labels(segmented.class_ids), set(example.labels)))
@@ -129,8 +167,55 @@ def evaluate(
             f"No image of {dataset.name} has a mask that can be used ({reader.first_reason()})."
         )
     found.classes = dict(seen)
-    found.rows = [each.row(name) for name, each in scores.items() if each.seconds]
+    with reader.watch.stage("measures"):
+        found.rows = [each.row() for each in scores.values()]
+    found.confusions = {name: each.confusions for name, each in scores.items()}
     return found
+
+
+def image_lines(found: Evaluation) -> list[dict[str, Any]]:
+    """How each scored image was segmented, a record for each, in their order.
+
+    Args:
+        found: what `evaluate` has found.
+
+    Returns:
+        Of each image ``id``; ``classes``, the names of those that its truth has, without the
+        background; ``mean_iou`` and ``foreground_iou``, 0 to 1, by the ``method`` of each row.
+        The mean is over the classes, background included, that occur in the image's truth or
+        mask; the foreground is every class but the background, None where neither has any (see
+        `sensmap.segmentation_analysis`).
+    """
+    names = [each["class"] for each in found.rows[-1]["by_class"]]
+    judged = {kind: outcomes(confusions) for kind, confusions in found.confusions.items()}
+    of_truth = [counts.sum(axis=1) for counts in found.confusions[found.rows[-1]["method"]]]
+    return [
+        {
+            "id": name,
+            "classes": [names[index] for index in np.flatnonzero(pixels[1:]) + 1],
+            "mean_iou": {kind: each[place].mean_iou for kind, each in judged.items()},
+            "foreground_iou": {kind: each[place].foreground_iou for kind, each in judged.items()},
+        }
+        for place, (name, pixels) in enumerate(zip(found.scored, of_truth, strict=True))
+    ]
+
+
+def centred_ellipse(size: tuple[int, int], sides: float) -> np.ndarray:
+    """The pixels whose centres an ellipse in the middle of an image covers.
+
+    Args:
+        size: ``(height, width)`` in pixels.
+        sides: the ellipse's axes as a share of the image's sides; what of it lies beyond the image
+            is cut off.
+
+    Returns:
+        ``(height, width)`` bool.
+
+    >>> centred_ellipse((3, 6), 0.7).astype(int).tolist()
+    [[0, 0, 1, 1, 0, 0], [0, 1, 1, 1, 1, 0], [0, 0, 1, 1, 0, 0]]
+    """
+    down, across = (((2 * np.arange(side) + 1) / side - 1) ** 2 for side in size)
+    return down[:, None] + across <= sides**2
 
 
 def fit_background(
@@ -158,13 +243,15 @@ def fit_background(
     reader = _Reader(drawn, method, classes_of)
     segmenters = {weight: Segmenter(method, weight) for weight in BACKGROUNDS}
     metrics = {weight: MeanIoU(dataset.classes) for weight in BACKGROUNDS}
-    ids = []
+    ids, areas = [], []
     for example, image, truth in reader.read("Background", _FITTED_ON):
         segmented = reader.segment(segmenters[1.0], example, image)
         for weight, segmenter in segmenters.items():
             mask = _refined(segmenter, segmented, image).mask
             metrics[weight].update([reader.translated(mask)], [truth])
         ids.append(example.id)
+        if (counted := truth != masks.IGNORE).any():
+            areas.append((truth[counted] > 0).mean())
     if not ids:
         raise ValueError(
             f"No image of {dataset.name} has a mask to choose the background's weight on "
@@ -172,7 +259,9 @@ def fit_background(
         )
     by_weight = {weight: metric.result()["mean_iou"] for weight, metric in metrics.items()}
     best = max(by_weight, key=lambda weight: by_weight[weight] or 0.0)
-    return FittedBackground(best, by_weight, sorted(ids))
+    # An ellipse covers π / 4 of the rectangle around it.
+    ellipse = math.sqrt(4 / math.pi * float(np.mean(areas))) if areas else ELLIPSE
+    return FittedBackground(best, by_weight, ellipse, sorted(ids))
 
 
 def shown_pictures(
@@ -204,12 +293,30 @@ def shown_pictures(
             earlier = reader.segment(Segmenter(before), example, image, segmented.class_ids)
             others = list(earlier.maps)
         names = reader.names(segmented.class_ids)
-        maps = zip(names, segmented.maps, others, strict=True)
-        refined = None if segmenter.crf is None else reader.translated(segmented.mask)
-        plain = reader.translated(segmented.unrefined)
-        class_maps = [ClassMap(*each) for each in maps]
-        shown.append(Picture(example.id, image, truth, class_maps, plain, refined))
+        maps = [ClassMap(*each) for each in zip(names, segmented.maps, others, strict=True)]
+        shown.append(reader.picture(segmenter, example, image, truth, segmented, maps))
     return shown
+
+
+def worst_pictures(
+    segmenter: Segmenter, dataset: Dataset, analysis: Mapping[str, Any], classes_of: str
+) -> dict[str, list[Picture]]:
+    """The worst images of each kind, by its key, the worst first.
+
+    Args:
+        segmenter, dataset, classes_of: as of `evaluate`.
+        analysis: what `sensmap.segmentation_analysis.analyse` gives for the segmenter's masks.
+    """
+    kinds = analysis["errors"]["categories"]
+    ious = {each["id"]: each["iou"] for kind in kinds for each in kind["worst"]}
+    chosen = np.flatnonzero(np.isin(dataset.ids, list(ious)))
+    reader = _Reader(dataset.select(chosen), segmenter.method, classes_of)
+    shown = {}
+    for example, image, truth in reader.read("Worst"):
+        segmented = reader.segment(segmenter, example, image)
+        picture = reader.picture(segmenter, example, image, truth, segmented)
+        shown[example.id] = dataclasses.replace(picture, iou=ious[example.id])
+    return {kind["key"]: [shown[each["id"]] for each in kind["worst"]] for kind in kinds}
 
 
 def unknown_classes(dataset: Dataset, classifier: Any) -> list[str]:
@@ -232,6 +339,7 @@ class _Reader:
             )
         self.dataset, self.classes_of = dataset, classes_of
         self.skipped: list[tuple[str, str]] = []
+        self.watch = Stopwatch()
         self._classifier = method.classifier
         self._known = match_classes(dataset.classes, method.classifier)
         self._label = np.full(method.classifier.num_classes, -1)
@@ -247,14 +355,8 @@ class _Reader:
             if given == most:
                 return
             try:
-                example = self.dataset[position]
-                truth = self._truth(example)
-                image = images.load(example.image)
-                if truth.shape != image.shape[:2]:
-                    raise ExampleError(
-                        f"{example.mask}: the mask has {truth.shape[0]}x{truth.shape[1]} pixels, "
-                        f"its image {image.shape[0]}x{image.shape[1]}."
-                    )
+                with self.watch.stage("images and true masks"):
+                    example, image, truth = self._load(position)
             except ExampleError as error:
                 self.skipped.append((self.dataset.ids[position], str(error)))
                 continue
@@ -275,6 +377,20 @@ class _Reader:
             return segmenter(image, class_ids)
         nothing = np.zeros(image.shape[:2], np.uint8)
         return Segmentation(class_ids, np.zeros((0, *nothing.shape), np.float32), nothing, nothing)
+
+    def picture(
+        self,
+        segmenter: Segmenter,
+        example: Example,
+        image: np.ndarray,
+        truth: np.ndarray,
+        segmented: Segmentation,
+        maps: Sequence[ClassMap] = (),
+    ) -> Picture:
+        """An image and how it was segmented, for the report."""
+        refined = None if segmenter.crf is None else self.translated(segmented.mask)
+        plain = self.translated(segmented.unrefined)
+        return Picture(example.id, image, truth, maps, plain, refined)
 
     def translated(self, mask: np.ndarray) -> np.ndarray:
         """A mask of the classifier's classes as one of the data set's, ``(H, W)`` uint8."""
@@ -301,6 +417,17 @@ class _Reader:
         known = self._known[list(example.labels)]
         return known[known >= 0]
 
+    def _load(self, position: int) -> tuple[Example, np.ndarray, np.ndarray]:
+        example = self.dataset[position]
+        truth = self._truth(example)
+        image = images.load(example.image)
+        if truth.shape != image.shape[:2]:
+            raise ExampleError(
+                f"{example.mask}: the mask has {truth.shape[0]}x{truth.shape[1]} pixels, "
+                f"its image {image.shape[0]}x{image.shape[1]}."
+            )
+        return example, image, truth
+
     def _truth(self, example: Example) -> np.ndarray:
         path = PurePosixPath(example.id)
         if path.is_absolute() or ".." in path.parts or "\0" in example.id:
@@ -320,24 +447,33 @@ class _Reader:
 class _Scores:
     """Mean IoU, CorLoc and time of one kind of masks."""
 
-    def __init__(self, classes: Sequence[str]):
-        self.seconds: list[float] = []
+    def __init__(self, method: str, classes: Sequence[str]):
+        self._method, self._seconds = method, list[float]()
         self._mean_iou, self._corloc = MeanIoU(classes), CorLoc(classes)
 
-    def update(self, example: Example, mask: np.ndarray, truth: np.ndarray, began: float) -> None:
-        self.seconds.append(time.perf_counter() - began)
+    def update(
+        self, example: Example, mask: np.ndarray, truth: np.ndarray, seconds: float | None = None
+    ) -> None:
+        if seconds is not None:
+            self._seconds.append(seconds)
         self._mean_iou.update([mask], [truth])
         label = image_class(example)
         if label >= 0:
             box = largest_box(mask == label + 1)
             self._corloc.update([box], [example.boxes_of(label)], [label])
 
-    def row(self, method: str) -> dict[str, Any]:
+    @property
+    def confusions(self) -> list[np.ndarray]:
+        return self._mean_iou.confusions
+
+    def row(self) -> dict[str, Any]:
+        group = {"group": "baseline"} if self._method in _BASELINES else {}
         return {
-            "method": method,
+            "method": self._method,
+            **group,
             **self._mean_iou.result(),
             "localization": self._corloc.result(),
-            "seconds_per_image": float(np.median(self.seconds)),
+            "seconds_per_image": float(np.median(self._seconds)) if self._seconds else None,
         }
 
 

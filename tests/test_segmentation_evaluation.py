@@ -9,7 +9,8 @@ from sensmap.datasets import Dataset, Example
 from sensmap.dense_crf import DenseCRF
 from sensmap.masks import IGNORE
 from sensmap.segmentation import Segmenter
-from sensmap.segmentation_evaluation import BACKGROUNDS, PLAIN, REFINED
+from sensmap.segmentation_analysis import analyse
+from sensmap.segmentation_evaluation import BACKGROUNDS, CENTRED, EMPTY, PLAIN, REFINED
 
 # The data set's classes in another order than the classifier's, one unknown to it, and without red.
 CLASSES = ("blue", "grey", "green")
@@ -62,7 +63,8 @@ def test_masks_are_scored_in_the_classes_of_the_data_set(two):
     assert kept["exact"].tolist() == mask_of(*[GREEN] * 4, *[0] * 4).tolist()
     assert kept["wider"].tolist() == mask_of(*[0] * 4, *[BLUE] * 4).tolist()
     assert kept["wider"].dtype == np.uint8
-    (row,) = found.rows
+    *baselines, row = found.rows
+    assert [each["method"] for each in baselines] == [EMPTY, CENTRED]
     assert row["method"] == PLAIN
     # Columns of 8 pixels: background 6 of 8 that either says, blue 4 of 6, green 4 of 4.
     by_class = {each["class"]: each["iou"] for each in row["by_class"]}
@@ -76,6 +78,86 @@ def test_masks_are_scored_in_the_classes_of_the_data_set(two):
     assert row["localization"]["mean_iou"] == pytest.approx((1 + 2 / 3) / 2)
     assert row["seconds_per_image"] > 0
     assert found.skipped == []
+    assert list(found.seconds) == ["images and true masks", "classes, maps and masks", "measures"]
+    assert min(found.seconds.values()) > 0
+
+
+def test_masks_that_need_no_map(two):
+    found = segmentation_evaluation.evaluate(Segmenter(Channels()), two, ellipse=1.0)
+    empty, centred, main = found.rows
+    assert empty["group"] == centred["group"] == "baseline"
+    assert "group" not in main
+    assert empty["seconds_per_image"] is centred["seconds_per_image"] is None
+    # Of 16 columns 6 are background; the box is the image: IoU 1/2 and 3/4.
+    assert empty["pixel_accuracy"] == pytest.approx(100 * 6 / 16)
+    assert empty["localization"]["mean_iou"] == pytest.approx((1 / 2 + 3 / 4) / 2)
+    # A circle of 8 by 8 pixels leaves three pixels free in each corner: at 1, 3, 5 and 7 eighths
+    # of its radius, 7/8 goes with 3/8 but not with 5/8.
+    inside = np.ones((8, 8), bool)
+    for row, column in ((0, 0), (0, 1), (1, 0)):
+        for corner in (inside, inside[::-1], inside[:, ::-1], inside[::-1, ::-1]):
+            corner[row, column] = False
+    np.testing.assert_array_equal(segmentation_evaluation.centred_ellipse((8, 8), 1.0), inside)
+    truths = (mask_of(*[GREEN] * 4, *[0] * 4), mask_of(0, 0, *[BLUE] * 6))
+    right = np.mean(
+        [inside * index == truth for truth, index in zip(truths, (GREEN, BLUE), strict=True)]
+    )
+    assert centred["pixel_accuracy"] == pytest.approx(100 * right)
+
+
+def test_the_centred_object_is_of_the_first_class(dataset):
+    # Both classes are seen, and green is brighter.
+    image = painted((1, (0, 8), (0, 8), 200), (2, (0, 8), (0, 8), 190))
+    data = dataset(one=(image, mask_of(*[GREEN] * 8), (2, 0)))
+    centred = segmentation_evaluation.evaluate(Segmenter(Channels()), data, ellipse=2.0).rows[1]
+    assert centred["pixel_accuracy"] == 100
+
+
+@pytest.mark.parametrize("size", [(200, 300), (201, 99)])
+def test_the_area_of_an_ellipse(size):
+    inside = segmentation_evaluation.centred_ellipse(size, 0.5)
+    assert inside.mean() == pytest.approx(np.pi / 16, rel=0.01)
+    down, across = (np.flatnonzero(inside.any(axis=axis)) for axis in (1, 0))
+    for found, side in ((down, size[0]), (across, size[1])):
+        assert len(found) == pytest.approx(side / 2, abs=1)
+        assert found[0] == side - 1 - found[-1]
+
+
+def test_each_image_has_a_record(dataset):
+    data = dataset(
+        wider=(RIGHT_BLUE, mask_of(0, 0, *[BLUE] * 6), (0,)),
+        open=(LEFT_GREEN, np.full((8, 8), IGNORE), (2,)),
+        nothing=(RIGHT_BLUE, mask_of(*[IGNORE] * 4, *[0] * 4), ()),
+        both=(LEFT_GREEN, mask_of(*[GREEN] * 2, *[BLUE] * 2, *[0] * 4), (2,)),
+    )
+    found = segmentation_evaluation.evaluate(Segmenter(Channels()), data)
+    assert found.ids == ["wider", "open", "nothing", "both"]
+    assert found.scored == ["wider", "nothing", "both"]
+    wider, nothing, both = segmentation_evaluation.image_lines(found)
+    assert [each["id"] for each in (wider, nothing, both)] == found.scored
+    assert [each["classes"] for each in (wider, nothing, both)] == [["blue"], [], ["blue", "green"]]
+    assert list(wider["mean_iou"]) == list(wider["foreground_iou"]) == [EMPTY, CENTRED, PLAIN]
+    # Columns: background 2 of 4, blue 4 of 6.
+    assert wider["mean_iou"][PLAIN] == pytest.approx((2 / 4 + 4 / 6) / 2)
+    assert wider["foreground_iou"][PLAIN] == pytest.approx(4 / 6)
+    assert wider["mean_iou"][EMPTY] == pytest.approx((2 / 8 + 0) / 2)
+    # What is scored is all background, and is called blue; nothing is right.
+    assert nothing["mean_iou"] == {EMPTY: 1, CENTRED: nothing["mean_iou"][CENTRED], PLAIN: 0}
+    assert nothing["foreground_iou"][EMPTY] is None
+    assert nothing["foreground_iou"][PLAIN] == 0
+    # Background and foreground are right; green 2 of 4, blue none.
+    assert both["mean_iou"][PLAIN] == pytest.approx((1 + 2 / 4 + 0) / 3)
+    assert both["foreground_iou"][PLAIN] == 1
+
+
+def test_records_of_both_kinds_of_masks_are_of_their_pixels(two):
+    segmenter = Segmenter(Channels(), crf=DenseCRF(steps=1))
+    found = segmentation_evaluation.evaluate(segmenter, two)
+    assert list(found.confusions) == [row["method"] for row in found.rows]
+    for row in found.rows:
+        total = sum(found.confusions[row["method"]])
+        assert row["pixel_accuracy"] == pytest.approx(100 * np.trace(total) / total.sum())
+    assert list(found.seconds)[2] == "CRF"
 
 
 def test_the_box_is_that_of_the_largest_part_and_without_one_the_whole_image(dataset):
@@ -84,14 +166,14 @@ def test_the_box_is_that_of_the_largest_part_and_without_one_the_whole_image(dat
         parted=(parted, mask_of(*[GREEN] * 8), (2,), [0.5, 0.5, 1, 1]),
         unseen=(LEFT_GREEN, mask_of(*[BLUE] * 8), (0,), [0, 0, 1, 1]),
     )
-    (row,) = segmentation_evaluation.evaluate(Segmenter(Channels()), data).rows
+    row = segmentation_evaluation.evaluate(Segmenter(Channels()), data).rows[-1]
     assert row["localization"]["mean_iou"] == 1
 
 
 def test_images_without_labels_or_boxes_are_not_in_corloc(dataset):
     mask = mask_of(*[GREEN] * 4, *[0] * 4)
     data = dataset(no_label=(LEFT_GREEN, mask, ()), no_box=(LEFT_GREEN, mask, (2,)))
-    (row,) = segmentation_evaluation.evaluate(Segmenter(Channels()), data).rows
+    row = segmentation_evaluation.evaluate(Segmenter(Channels()), data).rows[-1]
     assert row["images"] == 2
     assert row["localization"]["images"] == 0
     assert row["localization"]["unscored"] == 1
@@ -101,7 +183,7 @@ def test_what_the_data_set_has_no_class_for_is_background(dataset):
     image = painted((0, (0, 8), (0, 4), 250), (1, (0, 8), (4, 8), 200))  # red and green
     data = dataset(one=(image, mask_of(*[0] * 4, *[GREEN] * 4), (2,)))
     found = segmentation_evaluation.evaluate(Segmenter(Channels()), data)
-    assert found.rows[0]["mean_iou"] == 100
+    assert found.rows[-1]["mean_iou"] == 100
     assert segmentation_evaluation.unknown_classes(data, Channels.classifier) == ["grey"]
 
 
@@ -130,7 +212,7 @@ def test_without_any_class_to_look_for_all_is_background(dataset):
     segmenter = Segmenter(Channels(), crf=DenseCRF(steps=1))
     found = segmentation_evaluation.evaluate(segmenter, data, "truth", kept.__setitem__)
     assert not kept["grey"].any()
-    assert [row["pixel_accuracy"] for row in found.rows] == [75, 75]
+    assert [row["pixel_accuracy"] for row in found.rows] == [75] * 4
     shown = segmentation_evaluation.shown_pictures(segmenter, data, found, "truth", None, 2, 0)
     assert [len(each.maps) for each in shown] == [0, 0]
 
@@ -147,10 +229,10 @@ def test_the_masks_of_the_field_have_a_row_of_their_own_and_are_kept(dataset):
     kept = {}
     segmenter = Segmenter(Channels(), 2.5, field)
     found = segmentation_evaluation.evaluate(segmenter, data, "truth", kept.__setitem__)
-    assert [row["method"] for row in found.rows] == [PLAIN, REFINED]
+    assert [row["method"] for row in found.rows[-2:]] == [PLAIN, REFINED]
     expected = segmenter(image, [1])
     assert (expected.mask != expected.unrefined).any()
-    for row, mask in zip(found.rows, (expected.unrefined, expected.mask), strict=True):
+    for row, mask in zip(found.rows[-2:], (expected.unrefined, expected.mask), strict=True):
         right = np.where(mask == 2, GREEN, 0) == truth
         assert row["pixel_accuracy"] == pytest.approx(100 * right.mean())
     assert kept["one"].tolist() == np.where(expected.mask == 2, GREEN, 0).tolist()
@@ -220,6 +302,18 @@ def test_the_weight_of_the_background_is_the_best_on_other_images(dataset, faint
     assert fitted.background == right[0] == pytest.approx(best)
     assert fitted.ids == ["one"]
     assert len(fitted) == 1
+    # The object is half of the image.
+    inside = segmentation_evaluation.centred_ellipse((400, 300), fitted.ellipse)
+    assert inside.mean() == pytest.approx(0.5, abs=0.005)
+
+
+def test_what_is_not_scored_has_no_area(dataset):
+    half = (LEFT_GREEN, mask_of(*[IGNORE] * 4, GREEN, 0, 0, 0), (2,))
+    fitted = segmentation_evaluation.fit_background(Channels(), dataset(one=half), "truth", [], 0)
+    assert np.pi / 4 * fitted.ellipse**2 == pytest.approx(1 / 4)
+    nothing = dataset(one=(LEFT_GREEN, np.full((8, 8), IGNORE), (2,)))
+    fitted = segmentation_evaluation.fit_background(Channels(), nothing, "truth", [], 0)
+    assert fitted.ellipse == segmentation_evaluation.ELLIPSE
 
 
 def test_the_weight_is_chosen_on_a_hundred_images(dataset):
@@ -261,3 +355,25 @@ def test_pictures_go_with_their_image(two):
     assert len(one) == 1
     assert one[0].refined is None
     assert one[0].maps[0].before is None
+
+
+def test_pictures_of_the_worst_go_with_their_kind(dataset):
+    data = dataset(
+        wrong=(RIGHT_BLUE, mask_of(*[GREEN] * 8), (2,)),
+        right=(LEFT_GREEN, mask_of(*[GREEN] * 4, *[0] * 4), (2,)),
+        worse=(RIGHT_BLUE, mask_of(*[0] * 4, *[GREEN] * 4), (2,)),
+    )
+    segmenter = Segmenter(Channels(), crf=DenseCRF(steps=1))
+    found = segmentation_evaluation.evaluate(segmenter, data)
+    analysed = analyse(found.confusions[REFINED], found.scored)
+    worst = segmentation_evaluation.worst_pictures(segmenter, data, analysed, "predicted")
+    assert {kind: [each.caption for each in shown] for kind, shown in worst.items() if shown} == {
+        "good": ["right"],
+        "missed": ["wrong", "worse"],
+    }
+    picture = worst["missed"][0]
+    np.testing.assert_array_equal(picture.image, RIGHT_BLUE)
+    assert (picture.truth == GREEN).all()
+    np.testing.assert_array_equal(picture.plain, mask_of(*[0] * 4, *[BLUE] * 4))
+    assert picture.refined is not None
+    assert picture.iou == 0

@@ -20,7 +20,9 @@ from sklearn.linear_model import RidgeCV
 from sklearn.utils.validation import check_is_fitted
 
 from sensmap import boxes as box_geometry
+from sensmap.localizers import _ridge
 from sensmap.localizers._base import layers_of, store, stored, targets
+from sensmap.localizers._ridge import RidgeStatistics
 
 PENALTIES = tuple(10.0**k for k in np.arange(-1, 5.5, 0.5))
 
@@ -73,14 +75,38 @@ class BoxRegressor(RegressorMixin, BaseEstimator):
             raise ValueError("A regression needs two images with one box each; received one.")
         self.images_ = len(design)
         self.mean_ = design.mean(axis=0)
-        deviation = design.std(axis=0)
-        # A feature that is constant but for float32's rounding tells nothing: divided by its
-        # deviation, it would be noise in the fit and enormous for an image where it is not.
-        varies = deviation > 1e-6 * np.abs(design).max(axis=0)
-        self.scale_ = np.where(varies, deviation, 1.0)
+        self.scale_ = _ridge.scales(design.std(axis=0), np.abs(design).max(axis=0))
         ridge = RidgeCV(list(self.penalties)).fit((design - self.mean_) / self.scale_, chosen)
         self.coef_, self.intercept_ = ridge.coef_, ridge.intercept_
         self.penalty_ = float(ridge.alpha_)
+        return self
+
+    def fit_statistics(self, statistics: RidgeStatistics) -> BoxRegressor:
+        """Fits the regression to images that memory does not hold, by what they add up to.
+
+        As `fit`, but for the penalty, which is chosen by cross-validation over the statistics'
+        folds: leaving out single images would take the images.
+
+        Args:
+            statistics: of the features that ``features`` names, and the boxes.
+
+        Raises:
+            ValueError: for fewer than two images, or all in one fold.
+
+        >>> X = np.random.default_rng(0).normal(size=(50, 3))
+        >>> statistics = RidgeStatistics(3)
+        >>> for start in (0, 20, 40):  # as they come, from a stream or from shards
+        ...     z = X[start : start + 20]
+        ...     names = [f"image{i}" for i in range(start, start + len(z))]
+        ...     statistics.update(z, [0.2, 0.2, 0.7, 0.8] + 0.05 * z[:, [0, 1, 0, 1]], names)
+        >>> BoxRegressor().fit_statistics(statistics).predict(np.zeros((1, 3))).round(1)
+        array([[0.2, 0.2, 0.7, 0.8]], dtype=float32)
+        """
+        found = _ridge.fit(statistics, self.penalties)
+        self.images_ = statistics.images
+        self.mean_, self.scale_ = found.mean, found.scale
+        self.coef_, self.intercept_ = found.coef, found.intercept
+        self.penalty_ = found.penalty
         return self
 
     def predict(self, maps, images=None) -> np.ndarray:

@@ -166,6 +166,11 @@ class MeanIoU:
         self._confusions += other._confusions
         self._unscored += other._unscored
 
+    @property
+    def confusions(self) -> list[np.ndarray]:
+        """``(C, C)`` int64 of each scored image, see `confusion`, in the order of the updates."""
+        return list(self._confusions)
+
     def result(self) -> dict:
         """The numbers so far, fit for JSON.
 

@@ -109,6 +109,15 @@ def count(number: int, one: str, many: str = "") -> str:
     return f"{tables.number(number, 0)} {one if number == 1 else many or f'{one}s'}"
 
 
+def lowered(name: str) -> str:
+    """A name as it stands within a sentence.
+
+    >>> lowered("Too large"), lowered("CAM")
+    ('too large', 'CAM')
+    """
+    return name if name[:2].isupper() else name[:1].lower() + name[1:]
+
+
 def _skipped_images(skipped: Sequence[Mapping]) -> list[html.Block]:
     if not skipped:
         return [html.paragraph("No image was skipped.")]

@@ -1,11 +1,15 @@
-"""Where a localizer fails: `sensmap.analysis` as bars, charts, tables and pictures."""
+"""Where a localizer fails: `sensmap.analysis` as bars, charts, tables and pictures.
+
+What the report of a segmentation draws in the same way (kinds of errors, groups of images, the
+histogram, pictures of the worst) takes what differs as arguments.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sensmap.analysis import CATEGORIES, CLASS, RIGHT
+from sensmap.analysis import CATEGORIES, CLASS, Category
 from sensmap.report import _record, charts, figures, html, tables
 
 _GROUPS = (
@@ -90,7 +94,7 @@ def group_table(rows: Sequence[Mapping], title: str) -> tables.Table:
 
 
 def histogram_table(histogram: Mapping[str, Sequence]) -> tables.Table:
-    """What `sensmap.analysis.iou_histogram` gives."""
+    """What `sensmap.analysis.histogram` gives, of IoUs."""
     edges = histogram["edges"]
     lines = zip(edges[:-1], edges[1:], histogram["counts"], strict=True)
     rows = [{"low": low, "high": high, "images": count} for low, high, count in lines]
@@ -114,22 +118,17 @@ def error_table(errors: Mapping[str, Any]) -> tables.Table:
 
 
 def error_sentence(analysis: Mapping[str, Any]) -> str:
-    """Of how many images what is right, and what most of the others suffer from."""
-    categories = analysis["errors"]["categories"]
-    right = next(row for row in categories if row["key"] == RIGHT)
+    """Of how many images what is right, the first kind, and what most of the others suffer from."""
+    right, *others = analysis["errors"]["categories"]
     text = (
         f"Of {_record.count(analysis['images'], 'image')} {tables.number(right['images'], 0)} "
-        f"({tables.number(right['share'])}%) are right."
+        f"({tables.number(right['share'])}%) are {_record.lowered(right['title'])}."
     )
-    wrong = sorted(
-        (row for row in categories if row["key"] != RIGHT and row["images"]),
-        key=lambda row: -row["images"],
-    )
+    wrong = sorted((row for row in others if row["images"]), key=lambda row: -row["images"])
     if not wrong:
         return text
     most = ", ".join(
-        f"{row['title'][0].lower()}{row['title'][1:]} ({tables.number(row['share'])}%)"
-        for row in wrong[:3]
+        f"{_record.lowered(row['title'])} ({tables.number(row['share'])}%)" for row in wrong[:3]
     )
     return f"{text} What the others suffer from most: {most}."
 
@@ -156,17 +155,115 @@ def area_sentence(areas: Mapping[str, Any]) -> str:
     )
 
 
-def _errors(analysis: Mapping[str, Any]) -> list[html.Block]:
-    errors = analysis["errors"]
-    rows = errors["categories"]
-    by_class = class_sentence(errors)
+def error_blocks(
+    analysis: Mapping[str, Any], in_turn: str, table: tables.Table
+) -> list[html.Block]:
+    """Kinds of errors: how frequent each is, and what it means.
+
+    Args:
+        analysis: with ``images``, and ``errors`` whose ``categories`` are what
+            `sensmap.analysis.summary` gives; the first one is what is right.
+        in_turn: a sentence on how an image gets its kind.
+        table: of these numbers.
+    """
+    rows = analysis["errors"]["categories"]
     bars = [html.Bar(row["title"], row["share"]) for row in rows]
     return [
         html.paragraph(error_sentence(analysis)),
         html.bars(bars, strong_row=0),
-        html.paragraph(IN_TURN),
+        html.paragraph(in_turn),
         html.definitions([(row["title"], row["meaning"]) for row in rows]),
-        html.table(error_table(errors)),
+        html.table(table),
+    ]
+
+
+def group_blocks(
+    rows: Sequence[Mapping], measure: str, title: str, table: tables.Table
+) -> list[html.Block]:
+    """A measure of groups of images, as bars and in numbers.
+
+    Args:
+        rows: of each group ``group``, ``images``, the measure in percent and its ``interval``;
+            without images it has no bar.
+        measure: its key.
+        title: by what the images are grouped.
+        table: of these numbers.
+    """
+    bars = [
+        html.Bar(
+            f"{row['group']} ({_record.count(row['images'], 'image')})",
+            row[measure],
+            row["interval"],
+        )
+        for row in rows
+        if row["images"]
+    ]
+    return [
+        html.subheading(title),
+        html.bars(bars),
+        html.details(f"{title}, in numbers", [html.table(table)]),
+    ]
+
+
+def histogram_drawing(
+    histogram: Mapping[str, Sequence], name: str, title: str, caption: str
+) -> html.Block:
+    """What `sensmap.analysis.histogram` gives, the upper half set off.
+
+    Args:
+        histogram: of values from 0 to 1.
+        name: what they are.
+        title: the same along the axis, in full.
+        caption: below the chart.
+    """
+    told = ", ".join(
+        f"{low:.1f} and above: {count}"
+        for low, count in zip(histogram["edges"][:-1], histogram["counts"], strict=True)
+    )
+    label = f"Number of images by {name}. {told}."
+    return html.drawing(charts.columns(histogram["counts"], title, 5, label), caption)
+
+
+def worst_section(
+    categories: Sequence[Category],
+    blocks: Mapping[str, Sequence[html.Block]],
+    top: Sequence[html.Block],
+) -> list[html.Section]:
+    """Pictures of the worst images of each kind.
+
+    Args:
+        categories: all kinds; the first one is what is right.
+        blocks: by the key of a kind, what shows its images; none to leave it out.
+        top: what stands above them.
+
+    Returns:
+        One section; none where there is nothing to show.
+
+    Raises:
+        ValueError: for another key.
+    """
+    known = {category.key: category for category in categories}
+    if unknown := [key for key in blocks if key not in known]:
+        raise ValueError(
+            f"There is no kind of error {unknown[0]!r}; the kinds are {', '.join(known)}."
+        )
+    right, *others = categories
+    shown: list[html.Block] = []
+    # What is right stands last: next to the limit it is no failure, but shows what a half is.
+    for each in (*others, right):
+        if blocks.get(each.key):
+            title = f"{each.title}, but barely" if each is right else each.title
+            shown += [html.subheading(title), *blocks[each.key]]
+    if not shown:
+        return []
+    return [html.Section("The worst of each kind", [*top, *shown])]
+
+
+def _errors(analysis: Mapping[str, Any]) -> list[html.Block]:
+    errors = analysis["errors"]
+    by_class = class_sentence(errors)
+    return [
+        *error_blocks(analysis, IN_TURN, error_table(errors)),
         *([html.paragraph(by_class)] if by_class else []),
     ]
 
@@ -175,35 +272,14 @@ def _groups(analysis: Mapping[str, Any]) -> list[html.Block]:
     blocks = [html.paragraph(f"CorLoc of the images of each group. {SIZE_MEANS}")]
     for key, title in (("by_size", "Share of the image"), ("by_count", "Number of objects")):
         rows = analysis[key]
-        bars = [
-            html.Bar(
-                f"{row['group']} ({_record.count(row['images'], 'image')})",
-                row["corloc"],
-                row["interval"],
-            )
-            for row in rows
-            if row["images"]
-        ]
-        blocks += [
-            html.subheading(title),
-            html.bars(bars),
-            html.details(f"{title}, in numbers", [html.table(group_table(rows, title))]),
-        ]
+        blocks += group_blocks(rows, "corloc", title, group_table(rows, title))
     return blocks
 
 
 def _charts(analysis: Mapping[str, Any]) -> list[html.Block]:
     histogram, areas = analysis["iou_histogram"], analysis["areas"]
-    counts = histogram["counts"]
-    told = ", ".join(
-        f"{low:.1f} and above: {count}"
-        for low, count in zip(histogram["edges"][:-1], counts, strict=True)
-    )
     means = [(row["predicted"], row["true"]) for row in areas["bins"] if row["images"]]
     lined = ", ".join(f"{true:.2f} at {predicted:.2f}" for predicted, true in means)
-    columns = charts.columns(
-        counts, "IoU with the best true box", 5, f"Number of images by IoU. {told}."
-    )
     scatter = charts.scatter(
         areas["points"],
         means,
@@ -213,7 +289,12 @@ def _charts(analysis: Mapping[str, Any]) -> list[html.Block]:
     return [
         html.charts(
             [
-                html.drawing(columns, "Images by IoU; the strong columns are those that count."),
+                histogram_drawing(
+                    histogram,
+                    "IoU",
+                    "IoU with the best true box",
+                    "Images by IoU; the strong columns are those that count.",
+                ),
                 html.drawing(scatter, "A dot for each image, the line through the bins' means."),
             ]
         ),
@@ -224,23 +305,12 @@ def _charts(analysis: Mapping[str, Any]) -> list[html.Block]:
 
 
 def _worst(worst: Mapping[str, Sequence[figures.Picture]]) -> list[html.Section]:
-    categories = {category.key: category for category in CATEGORIES}
-    if unknown := [key for key in worst if key not in categories]:
-        raise ValueError(
-            f"There is no kind of error {unknown[0]!r}; the kinds are {', '.join(categories)}."
-        )
-    blocks = []
-    # What is right stands last: next to the limit it is no failure, but shows what a half is.
-    for key, category in sorted(categories.items(), key=lambda item: item[0] == RIGHT):
-        if not worst.get(key):
-            continue
-        title = "Right, but barely" if key == RIGHT else category.title
-        pictures = [figures.box_and_map(item) for item in worst[key]]
-        blocks += [html.subheading(title), html.gallery(pictures, wide=True)]
-    if not blocks:
-        return []
+    blocks = {
+        key: [html.gallery([figures.box_and_map(item) for item in items], wide=True)] * bool(items)
+        for key, items in worst.items()
+    }
     text = html.paragraph(
         "Of each kind the images with the lowest IoU: chosen because they are the worst, not at "
         "random."
     )
-    return [html.Section("The worst of each kind", [text, figures.box_key(), *blocks])]
+    return worst_section(CATEGORIES, blocks, [text, figures.box_key()])

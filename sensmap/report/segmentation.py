@@ -1,4 +1,4 @@
-"""The report of a segmentation: mean IoU, each class's, and how images came to their masks."""
+"""The report of a segmentation: numbers, errors, and how images came to their masks."""
 
 from __future__ import annotations
 
@@ -11,27 +11,24 @@ import numpy as np
 
 from sensmap import files
 from sensmap.masks import IGNORE, voc_palette
-from sensmap.report import _record, html, pictures, tables
+from sensmap.report import (
+    _record,
+    anatomy,
+    html,
+    markdown,
+    measures,
+    pictures,
+    segmentation_anatomy,
+    segmentation_measures,
+    tables,
+)
+from sensmap.report.segmentation_measures import class_table, segmentation_table
+from sensmap.segmentation_analysis import CATEGORIES
 
 # Pixels of a picture's longer side; an image has half a dozen pictures.
 _SIDE = 280
 
-_COLUMNS = (
-    tables.Column("Masks", lambda row: row["method"], is_number=False),
-    tables.Column(
-        "Mean IoU (%) [95% interval]",
-        lambda row: tables.with_interval(row["mean_iou"], row["interval"]),
-    ),
-    tables.Column("Pixel accuracy (%)", lambda row: tables.number(row["pixel_accuracy"])),
-    tables.Column(
-        "CorLoc (%) [95% interval]",
-        lambda row: tables.with_interval(
-            row["localization"]["corloc"], row["localization"]["interval"]
-        ),
-    ),
-    tables.Column("Images", lambda row: tables.number(row["images"], 0)),
-    tables.Column("Time (ms/image)", lambda row: tables.number(1000 * row["seconds_per_image"], 0)),
-)
+__all__ = ["ClassMap", "Picture", "class_table", "page", "segmentation_table", "write"]
 
 
 class ClassMap(NamedTuple):
@@ -60,6 +57,7 @@ class Picture:
         maps: of each class that was looked for.
         plain: ``(H, W)`` uint8, the mask without the CRF.
         refined: ``(H, W)`` uint8, with it; None where there is none.
+        iou: the image's own mean IoU, 0 to 1; None where it is not to be shown.
     """
 
     caption: str
@@ -68,141 +66,123 @@ class Picture:
     maps: Sequence[ClassMap]
     plain: np.ndarray
     refined: np.ndarray | None = None
+    iou: float | None = None
 
 
-def segmentation_table(rows: Sequence[Mapping]) -> tables.Table:
-    """A line for each kind of masks.
-
-    Args:
-        rows: each with ``method``, what `sensmap.metrics.mean_iou` gives, ``localization``, what
-            `sensmap.metrics.corloc` gives, and ``seconds_per_image``.
-
-    >>> row = {"method": "With CRF", "mean_iou": 44.1, "interval": [40.2, 48.0], "images": 1449,
-    ...        "pixel_accuracy": 80.5, "seconds_per_image": 0.25,
-    ...        "localization": {"corloc": None, "interval": None}}
-    >>> for line in zip(*(segmentation_table([row]).titles, *segmentation_table([row]).rows)):
-    ...     print(": ".join(line))
-    Masks: With CRF
-    Mean IoU (%) [95% interval]: 44.1 [40.2, 48.0]
-    Pixel accuracy (%): 80.5
-    CorLoc (%) [95% interval]: –
-    Images: 1,449
-    Time (ms/image): 250
-    """
-    return tables.table(rows, _COLUMNS)
-
-
-def class_table(rows: Sequence[Mapping]) -> tables.Table:
-    """The IoU of each class, a line each, a column for each kind of masks.
-
-    Args:
-        rows: see `segmentation_table`; of the same classes.
-    """
-
-    def column(position: int) -> tables.Column:
-        title = f"IoU (%), {_lowered(rows[position]['method'])}"
-        return tables.Column(title, lambda line: tables.number(line["ious"][position]))
-
-    lines = [
-        {"class": each[0]["class"], "pixels": each[0]["pixels"], "ious": [e["iou"] for e in each]}
-        for each in zip(*(row["by_class"] for row in rows), strict=True)
-    ]
-    return tables.table(
-        lines,
-        [
-            tables.Column("Class", lambda line: line["class"], is_number=False),
-            tables.Column("True pixels", lambda line: tables.number(line["pixels"], 0)),
-            *map(column, range(len(rows))),
-        ],
-    )
-
-
-def page(result: Mapping, shown: Sequence[Picture] = ()) -> str:
+def page(
+    result: Mapping,
+    shown: Sequence[Picture] = (),
+    worst: Mapping[str, Sequence[Picture]] | None = None,
+) -> str:
     """The HTML page.
 
     Args:
         result: ``title``; ``dataset``; ``maps``, the map method's ``name`` and options; ``rows``,
-            see `segmentation_table`, of which the page is about the LAST; and, where there is any,
-            ``background`` (``weight``, and ``chosen_on`` of what other images), ``skipped``
-            (``id`` and ``reason`` each), ``counts`` (numbers by name), ``configuration`` and
-            ``versions``.
+            see `segmentation_table`, of which the page is about the LAST, and those whose
+            ``group`` is "baseline" are there to be compared with; and, where there is any,
+            ``analysis`` of the last row's masks, what `sensmap.segmentation_analysis.analyse`
+            gives; ``background``, see `segmentation_measures.background_sentences`; ``skipped``
+            (``id`` and ``reason`` each), ``counts`` and ``seconds`` (numbers by name), ``data``
+            (``dataset``, ``images``, ``ids_sha256``), ``configuration`` and ``versions``.
         shown: images with their maps and masks.
+        worst: by the key of `sensmap.segmentation_analysis.CATEGORIES`, images that went wrong
+            in that way, with their masks.
 
     Returns:
         A self-contained HTML5 document.
 
     Raises:
-        ValueError: without rows.
+        ValueError: without rows, or for pictures under another key.
     """
     rows = result["rows"]
     if not rows:
         raise ValueError("A segmentation report needs a row of measures; received 0.")
+    names = [entry["class"] for entry in rows[0]["by_class"]]
     classes = html.table(class_table(rows))
     if len(rows[0]["by_class"]) > 2 * _record.LONG:
         classes = html.details("IoU of every class", [classes])
     sections = [
         html.Section("", _headline(result, rows)),
+        *segmentation_anatomy.sections(result.get("analysis")),
+        *_worst(worst or {}, names),
         html.Section("By class", [classes]),
-        *_pictures(shown, [entry["class"] for entry in rows[0]["by_class"]]),
+        *_pictures(shown, names),
         html.Section("How it was measured", _method(result)),
     ]
     return html.page(result["title"], sections, lead=f"Measured on {result['dataset']}.")
 
 
-def write(folder: Path, result: Mapping, shown: Sequence[Picture]) -> str:
-    """Writes report.html, result.json and table.md.
+def write(
+    folder: Path,
+    result: Mapping,
+    shown: Sequence[Picture],
+    worst: Mapping[str, Sequence[Picture]] | None = None,
+) -> str:
+    """Writes report.html, report.md, result.json and table.md.
 
     Args:
         folder: where to.
-        result, shown: see `page`; what else ``result`` holds goes to result.json.
+        result, shown, worst: see `page`; what else ``result`` holds goes to result.json.
 
     Returns:
         The table as text for a terminal.
     """
     both = [segmentation_table(result["rows"]), class_table(result["rows"])]
+    own = [row for row in result["rows"] if not measures.is_baseline(row)]
     files.write_json(folder / "result.json", result)
     files.write_text(folder / "table.md", "\n\n".join(map(tables.as_markdown, both)) + "\n")
-    files.write_text(folder / "report.html", page(result, shown))
-    return "\n\n".join(map(tables.as_text, both))
+    files.write_text(folder / "report.md", markdown.segmentation_text(result))
+    files.write_text(folder / "report.html", page(result, shown, worst))
+    # A terminal is narrow.
+    return "\n\n".join(map(tables.as_text, (both[0], class_table(own))))
 
 
 def _headline(result: Mapping, rows: Sequence[Mapping]) -> list[html.Block]:
     main, last = rows[-1], len(rows) - 1
     value = tables.number(main["mean_iou"])
-    chart = [html.Bar(row["method"], row["mean_iou"], row["interval"]) for row in rows]
+    chart = [
+        html.Bar(row["method"], row["mean_iou"], row["interval"], measures.is_baseline(row))
+        for row in rows
+    ]
+    hollow = [html.paragraph("Hollow bars are baselines.")] if any(b.hollow for b in chart) else []
+    number = value if main["mean_iou"] is None else f"{value}%"
     return [
-        html.headline(value if main["mean_iou"] is None else f"{value}%", _sentence(result, rows)),
+        html.headline(number, segmentation_measures.sentence(result)),
         html.bars(chart, strong_row=last),
+        *hollow,
         html.table(segmentation_table(rows), strong_row=last),
-        html.paragraph(
-            "Mean IoU is the mean over the classes, background included, of the pixels that truth "
-            "and mask give to the class, divided by those that either gives to it. Pixel accuracy "
-            "is the share of pixels of the right class. CorLoc is the percentage of images in "
-            "which the box around the largest part of the mask of the image's first class has an "
-            "IoU of at least 0.5 with a true box of it. Time is the median from an image's pixels "
-            "to its mask. Whiskers and brackets are 95% intervals: how far images like these let "
-            "the number be known."
-        ),
+        html.paragraph(segmentation_measures.MEAN),
     ]
 
 
-def _sentence(result: Mapping, rows: Sequence[Mapping]) -> str:
-    main = rows[-1]
-    about = f"mean IoU of the masks by {result['maps']['name']}, {_lowered(main['method'])}"
-    if main["mean_iou"] is None:
-        return f"{about}: no pixel was scored."
-    low, high = main["interval"]
-    text = (
-        f"{about}, on {_record.count(main['images'], 'image')} "
-        f"(95% interval {tables.number(low)} to {tables.number(high)})."
+def _worst(worst: Mapping[str, Sequence[Picture]], classes: Sequence[str]) -> list[html.Section]:
+    text = html.paragraph(
+        "Of each kind the images with the lowest mean IoU of their own: chosen because they are "
+        "the worst, not at random. In turn the image, its true mask, and its masks without and, "
+        "where there is one, with CRF."
     )
-    if len(rows) == 1:
-        return text
-    gain = main["mean_iou"] - rows[0]["mean_iou"]
-    return (
-        f"{text} {tables.number(abs(gain))} points {'above' if gain >= 0 else 'below'} those "
-        f"{_lowered(rows[0]['method'])} ({tables.number(rows[0]['mean_iou'])}%)."
-    )
+    blocks = {key: [_worst_figure(item, classes) for item in items] for key, items in worst.items()}
+    legend = _legend([item for items in worst.values() for item in items], classes)
+    return anatomy.worst_section(CATEGORIES, blocks, [text, legend])
+
+
+def _worst_figure(item: Picture, classes: Sequence[str]) -> html.Block:
+    image = pictures.fit_within(item.image, _SIDE)
+    panels = [(image, "image"), (pictures.draw_labels(image, item.truth), "true mask")]
+    panels += _masks(image, item)
+    frames = [(pictures.encode_jpeg(panel), f"{item.caption}: {what}") for panel, what in panels]
+    found = item.plain if item.refined is None else item.refined
+    # The colours of classes are close to each other; and some would be told by nothing else.
+    named = f"true: {_classes_in(item.truth, classes)}; found: {_classes_in(found, classes)}"
+    overlap = "" if item.iou is None else f"mean IoU {item.iou:.2f}; "
+    return html.figure(frames, item.caption, f"{overlap}{named}")
+
+
+def _classes_in(mask: np.ndarray, classes: Sequence[str]) -> str:
+    """The classes of a mask's pixels, the most frequent first."""
+    counts = np.bincount(mask[(mask > 0) & (mask != IGNORE)])
+    order = np.argsort(-counts, kind="stable")[: np.count_nonzero(counts)]
+    return ", ".join(classes[index] for index in order) or "nothing"
 
 
 def _pictures(shown: Sequence[Picture], classes: Sequence[str]) -> list[html.Section]:
@@ -249,32 +229,25 @@ def _frames(item: Picture) -> list[html.Block]:
                 (pictures.overlay(image, each.before), f"{each.name}, before subtraction")
             )
         panels.append((pictures.overlay(image, each.map), f"{each.name}, its map"))
-    panels.append((pictures.draw_labels(image, item.plain), "mask without CRF"))
-    if item.refined is not None:
-        panels.append((pictures.draw_labels(image, item.refined), "mask with CRF"))
+    panels += _masks(image, item)
     return [
         html.figure([(pictures.encode_jpeg(panel), f"{item.caption}: {what}")], what)
         for panel, what in panels
     ]
 
 
+def _masks(image: np.ndarray, item: Picture) -> list[tuple[np.ndarray, str]]:
+    """What was found, over the image."""
+    panels = [(pictures.draw_labels(image, item.plain), "mask without CRF")]
+    if item.refined is not None:
+        panels.append((pictures.draw_labels(image, item.refined), "mask with CRF"))
+    return panels
+
+
 def _method(result: Mapping) -> list[html.Block]:
-    blocks = []
+    texts: list[str] = []
     if background := result.get("background"):
-        chosen = background.get("chosen_on")
-        how = "as given"
-        if chosen:
-            images = _record.count(chosen["images"], "image")
-            how = f"chosen by the mean IoU without CRF on {images} of {chosen['dataset']}"
-        text = f"The background's score has the weight {background['weight']:g}, {how}."
-        blocks.append(html.paragraph(text))
-    text = ""
-    if unscored := result["rows"][-1]["localization"].get("unscored"):
-        text = f"{_record.count(unscored, 'image')} without a true box: not in CorLoc."
-    keys = ("maps", "background", "configuration", "versions")
-    return [*blocks, *_record.blocks(result, text, keys)]
-
-
-def _lowered(name: str) -> str:
-    """As it stands within a sentence."""
-    return name[:1].lower() + name[1:]
+        texts = segmentation_measures.background_sentences(background)
+    unscored = segmentation_measures.unscored_sentence(result)
+    blocks = _record.blocks(result, unscored, markdown.SEGMENTATION_KEYS)
+    return [*map(html.paragraph, texts), *blocks]
