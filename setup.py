@@ -59,7 +59,7 @@ setup(
     packages=[*find_packages(include=["sensmap", "sensmap.*"]), *BINARIES],
     package_dir=BINARIES,
     package_data={
-        "sensmap": ["objectness_parameters.json", "ready_made/*.npz", "ready_made/*.json"]
+        "sensmap": ["objectness/parameters.json", "ready_made/*.npz", "ready_made/*.json"]
     },
     install_requires=REQUIREMENTS,
     extras_require=EXTRAS,

@@ -23,7 +23,9 @@ from benchmarks import _common
 from sensmap import boxes as box_geometry
 from sensmap import datasets, files, images, localizers, objectness, splits
 from sensmap.metrics.corloc import CorLoc
-from sensmap.objectness import CUES, Likelihood
+from sensmap.objectness import _sums, cues, parameters, proposals, superpixels
+from sensmap.objectness.cues import CUES
+from sensmap.objectness.parameters import Likelihood
 from sensmap.parallel import in_threads
 from sensmap.report.tables import Column, number
 
@@ -67,11 +69,11 @@ def sample(example: datasets.Example, located: np.ndarray, seed: int) -> Sample:
         located: LS of each window of the lattice; the likelier, the more are sampled.
         seed: of the choice.
     """
-    image = objectness.reduced(images.load(example.image))
+    image = proposals.reduced(images.load(example.image))
     rng = np.random.default_rng(seed)
-    usable = objectness.aspect_allows(image.shape[:2])
-    windows, weights = objectness.lattice()[usable], located[usable]
-    covers = box_geometry.iou(windows, example.boxes).max(axis=1) >= objectness.COVERS
+    usable = proposals.aspect_allows(image.shape[:2])
+    windows, weights = proposals.lattice()[usable], located[usable]
+    covers = box_geometry.iou(windows, example.boxes).max(axis=1) >= cues.COVERS
     chosen = np.concatenate(
         [
             rng.choice(np.flatnonzero(kind), COUNT, p=weights[kind] / weights[kind].sum())
@@ -80,17 +82,16 @@ def sample(example: datasets.Example, located: np.ndarray, seed: int) -> Sample:
         ]
     )
     windows, covers = windows[chosen], covers[chosen]
-    at = objectness.corners(windows, image.shape[:2])
-    edges = objectness.edgels(image)
+    at = _sums.corners(windows, image.shape[:2])
+    edges = cues.edgels(image)
     values = {
         "saliency": [
-            [objectness.saliency_at(image, at, side, each) for each in SALIENCY]
-            for side in objectness.SCALES
+            [cues.saliency_at(image, at, side, each) for each in SALIENCY] for side in cues.SCALES
         ],
-        "contrast": [objectness.contrast(image, at, each) for each in CONTRAST],
-        "edges": [objectness.edge_density(edges, at, each) for each in EDGES],
+        "contrast": [cues.contrast(image, at, each) for each in CONTRAST],
+        "edges": [cues.edge_density(edges, at, each) for each in EDGES],
         "straddling": [
-            objectness.straddling(objectness.superpixels(image, each), at) for each in STRADDLING
+            cues.straddling(superpixels.superpixels(image, each), at) for each in STRADDLING
         ],
     }
     return Sample(
@@ -131,7 +132,7 @@ def evidence(values: np.ndarray, areas: np.ndarray, is_object: np.ndarray) -> fl
     return float(-np.log1p(np.exp(-ratios)).mean())
 
 
-def fit() -> objectness.Parameters:
+def fit() -> parameters.Parameters:
     """The parameters of the training images."""
     examples = [
         example
@@ -140,7 +141,7 @@ def fit() -> objectness.Parameters:
         if len(example.boxes)
     ]
     boxes = [example.boxes for example in examples]
-    located = objectness.location(objectness.lattice(), boxes)
+    located = cues.location(proposals.lattice(), boxes)
 
     def sampled(place: int) -> Sample | None:
         try:
@@ -161,7 +162,7 @@ def fit() -> objectness.Parameters:
         return among[int(np.argmax(found))]
 
     thresholds = [
-        best(values["saliency"][:, :, scale], SALIENCY) for scale in range(len(objectness.SCALES))
+        best(values["saliency"][:, :, scale], SALIENCY) for scale in range(len(cues.SCALES))
     ]
     by_scale = [
         values["saliency"][:, SALIENCY.index(threshold), scale]
@@ -178,7 +179,7 @@ def fit() -> objectness.Parameters:
     ratios = np.sum([likelihoods[cue].log_ratio(chosen[cue], areas) for cue in CUES], axis=0)
     weight = float(LogisticRegression().fit(ratios[:, None], is_object).coef_[0, 0])
     print(f"weight: {weight:.4f}")
-    return objectness.Parameters(
+    return parameters.Parameters(
         saliency=thresholds,
         boxes=[each.round(3).tolist() for each in boxes],
         likelihoods=likelihoods,
@@ -187,12 +188,12 @@ def fit() -> objectness.Parameters:
     )
 
 
-def write(found: objectness.Parameters) -> None:
-    """Writes what `objectness.parameters` reads."""
+def write(found: parameters.Parameters) -> None:
+    """Writes what `parameters.parameters` reads."""
     record = dataclasses.asdict(found)
     record["likelihoods"] = {cue: each._asdict() for cue, each in found.likelihoods.items()}
-    files.write_json(objectness.PARAMETERS, record)
-    objectness.parameters.cache_clear()
+    files.write_json(parameters.FILE, record)
+    parameters.parameters.cache_clear()
 
 
 def measure() -> list[dict]:

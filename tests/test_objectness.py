@@ -5,6 +5,7 @@ import pytest
 
 from sensmap import boxes as box_geometry
 from sensmap import datasets, images, objectness
+from sensmap.objectness import cues, parameters, superpixels
 
 WHOLE = [0, 0, 1, 1]
 
@@ -37,7 +38,7 @@ def disc(radius=50, x=100, y=75):
 def test_superpixels_straddling(window, expected):
     segments = np.zeros((6, 10), np.int32)
     segments[:, 4:] = 1
-    found = objectness.straddling(segments, windows(window))
+    found = cues.straddling(segments, windows(window))
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
@@ -50,7 +51,7 @@ def test_colour_contrast():
         (0, 0, 40, 40),  # nothing around it
         (10, 10, 30, 20),  # yellow; the ring is half of each
     )
-    found = objectness.contrast(image, corners, 0.5)
+    found = cues.contrast(image, corners, 0.5)
     # The ring of the last adds 5 columns and 2 or 3 rows a side: 30x14 or 16 pixels less 200.
     ring = 30 * 14 - 200
     yellow = 20 * 2 / ring
@@ -63,7 +64,7 @@ def test_edge_density():
     edges = np.zeros((20, 20), bool)
     edges[5, 5:15] = True  # the upper border of the first window
     edges[10, 10] = True  # its middle
-    found = objectness.edge_density(edges, windows((5, 5, 15, 15), (0, 0, 4, 4)), 0.4)
+    found = cues.edge_density(edges, windows((5, 5, 15, 15), (0, 0, 4, 4)), 0.4)
     np.testing.assert_allclose(found, [10 / 40, 0])
 
 
@@ -71,8 +72,8 @@ def test_saliency_lies_on_the_one_thing_there_is():
     rng = np.random.default_rng(0)
     image = rng.integers(90, 100, (64, 64, 3)).astype(np.uint8)
     image[20:36, 36:52] = (250, 30, 30)
-    inside, beside = objectness.saliency(
-        image, windows((32, 16, 56, 40), (4, 16, 28, 40)), [1.0] * len(objectness.SCALES)
+    inside, beside = cues.saliency(
+        image, windows((32, 16, 56, 40), (4, 16, 28, 40)), [1.0] * len(cues.SCALES)
     )
     assert inside > 5 * beside
 
@@ -80,7 +81,7 @@ def test_saliency_lies_on_the_one_thing_there_is():
 def test_saliency_by_hand():
     # With a threshold of 0 all is salient: the whole map's share, times a density of 1.
     image = np.random.default_rng(0).integers(0, 256, (32, 48, 3), np.uint8)
-    all_of_it, *halves = objectness.saliency_at(
+    all_of_it, *halves = cues.saliency_at(
         image, windows((0, 0, 48, 32), (0, 0, 24, 32), (24, 0, 48, 32)), 16, 0.0
     )
     assert all_of_it == pytest.approx(1, abs=1e-5)
@@ -89,7 +90,7 @@ def test_saliency_by_hand():
 
 def test_location_counts_the_images_in_which_a_window_covers_an_object():
     boxes = [[WHOLE], [[0, 0, 0.5, 1], [0, 0, 0.4, 1]], [[0, 0, 0.1, 0.1]]]
-    found = objectness.location([WHOLE, [0, 0, 0.5, 1], [0.5, 0, 1, 1]], boxes)
+    found = cues.location([WHOLE, [0, 0, 0.5, 1], [0.5, 0, 1, 1]], boxes)
     # IoU with the boxes' best: 1, 0.5, 0.01; 0.5, 1, 0.02; 0.5, 0, 0. And half an image of four.
     np.testing.assert_allclose(found, [2.5 / 4, 2.5 / 4, 1.5 / 4])
 
@@ -101,7 +102,7 @@ def test_location_is_what_the_overlaps_say():
     several = [drawn[:5], drawn[5:6], drawn[6:10]]
     covers = [(box_geometry.iou(drawn, each) >= 0.5).any(axis=1) for each in several]
     expected = (np.sum(covers, axis=0) + 0.5) / 4
-    np.testing.assert_allclose(objectness.location(drawn, several), expected)
+    np.testing.assert_allclose(cues.location(drawn, several), expected)
 
 
 # --- Superpixels ---
@@ -111,7 +112,7 @@ def test_plain_areas_are_superpixels():
     image = np.zeros((40, 60, 3), np.uint8)
     image[:, 20:] = (200, 30, 30)
     image[20:, 40:] = (30, 30, 200)
-    found = objectness.superpixels(image, 6.0)
+    found = superpixels.superpixels(image, 6.0)
     # The borders are a little blurred; the areas' middles are not.
     assert len({found[20, 8], found[8, 40], found[32, 52]}) == 3
     assert (found[4:36, 4:16] == found[20, 8]).all()
@@ -120,7 +121,7 @@ def test_plain_areas_are_superpixels():
 
 def test_superpixels_are_numbered_connected_and_large_enough():
     image = np.random.default_rng(0).integers(0, 256, (30, 50, 3)).astype(np.uint8)
-    found = objectness.superpixels(image, 12.0, smallest=25)
+    found = superpixels.superpixels(image, 12.0, smallest=25)
     sizes = np.bincount(found.ravel())
     assert sizes.min() >= 25
     for label in range(len(sizes)):
@@ -130,13 +131,13 @@ def test_superpixels_are_numbered_connected_and_large_enough():
 
 def test_a_higher_scale_has_fewer_superpixels():
     image = np.random.default_rng(1).integers(100, 130, (40, 40, 3)).astype(np.uint8)
-    counts = [objectness.superpixels(image, scale, 4).max() + 1 for scale in (1.0, 20.0, 1e4)]
+    counts = [superpixels.superpixels(image, scale, 4).max() + 1 for scale in (1.0, 20.0, 1e4)]
     assert counts[0] > counts[1] >= counts[2] == 1
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (5, 1)])
 def test_an_image_of_few_pixels_is_one_superpixel(size):
-    found = objectness.superpixels(np.zeros((*size, 3), np.uint8), 6.0)
+    found = superpixels.superpixels(np.zeros((*size, 3), np.uint8), 6.0)
     np.testing.assert_array_equal(found, np.zeros(size))
 
 
@@ -144,7 +145,7 @@ def test_an_image_of_few_pixels_is_one_superpixel(size):
 
 
 def test_likelihoods_are_interpolated_between_values_and_sizes():
-    twice = objectness.Likelihood(
+    twice = parameters.Likelihood(
         [0.1, 0.4], [[0, 1], [0, 2]], [[0.5, 0.5], [0.8, 0.2]], [[0.5, 0.5], [0.2, 0.8]]
     )
     values, areas = np.array([0.5, 0, 2, 1, 0]), np.array([0.05, 0.4, 0.9, 0.4, 0.2])
@@ -153,9 +154,9 @@ def test_likelihoods_are_interpolated_between_values_and_sizes():
 
 
 def test_what_comes_with_the_package_is_whole():
-    learned = objectness.parameters()
-    assert set(learned.likelihoods) == set(objectness.CUES)
-    assert len(learned.saliency) == len(objectness.SCALES)
+    learned = parameters.parameters()
+    assert set(learned.likelihoods) == set(cues.CUES)
+    assert len(learned.saliency) == len(cues.SCALES)
     for likelihood in learned.likelihoods.values():
         assert (np.diff(likelihood.areas) > 0).all()
         of_size = zip(

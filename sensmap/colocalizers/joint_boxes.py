@@ -39,6 +39,7 @@ from sensmap import images, objectness
 from sensmap._opencv import cv2
 from sensmap.colocalizers._base import by_class
 from sensmap.datasets import Example, ExampleError
+from sensmap.objectness import proposals
 from sensmap.parallel import in_threads
 
 # Images that are solved together at most; time and memory grow with the square.
@@ -139,7 +140,7 @@ class JointBoxes:
 
     def _describe(self, example: Example) -> Described:
         try:
-            image = objectness.reduced(images.load(example.image))
+            image = proposals.reduced(images.load(example.image))
         except ExampleError as error:
             raise ExampleError(f"{example.id}: {error}") from None
         return describe(image, objectness.propose(image, self.windows, _OVERLAP))
