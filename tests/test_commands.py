@@ -297,7 +297,9 @@ def test_segmentation(place, tmp_path):
     assert f"{tmp_path / 'out'}/report.html" in out
     assert "skipped none: there is no mask of it." in said
     result = files.read_json(tmp_path / "out" / "result.json")
-    plain, refined = result["rows"]
+    *baselines, plain, refined = result["rows"]
+    assert [row["method"] for row in baselines] == ["Background only", "Centred object"]
+    assert {row["group"] for row in baselines} == {"baseline"}
     assert (plain["method"], refined["method"]) == ("Without CRF", "With CRF")
     # The classes are read off the colours, and so are the masks.
     assert min(plain["mean_iou"], refined["mean_iou"]) > 80
@@ -316,6 +318,25 @@ def test_segmentation(place, tmp_path):
     truths = {name: masks.load(place / f"colours/SegmentationClass/{name}.png") for name in found}
     right = np.mean([found[name] == truths[name] for name in found])
     assert refined["pixel_accuracy"] == pytest.approx(100 * right)
+    lines = (tmp_path / "out" / "images.jsonl").read_text().splitlines()
+    of_images = {line["id"]: line for line in map(json.loads, lines)}
+    assert {name: line["classes"] for name, line in of_images.items()} == {
+        "c": ["blue"],
+        "deep/d": ["blue", "red"],
+    }
+    for name, line in of_images.items():
+        both, either = ((found[name] > 0) & (truths[name] > 0)), found[name] | truths[name]
+        assert line["foreground_iou"]["With CRF"] == pytest.approx(both.sum() / (either > 0).sum())
+    analysed = result["analysis"]
+    assert analysed["mean_iou"] == pytest.approx(
+        np.mean([100 * line["mean_iou"]["With CRF"] for line in of_images.values()])
+    )
+    assert analysed["errors"]["categories"][0]["images"] == 2  # all good
+    # The objects of the other split cover 16 by 16 and 16 by 24 of 32 by 32 pixels.
+    assert np.pi / 4 * result["background"]["ellipse"] ** 2 == pytest.approx(5 / 16)
+    stages = ["weight of the background", "images and true masks", "classes, maps and masks"]
+    assert list(result["seconds"]) == [*stages, "CRF", "measures", "pictures"]
+    assert "Of 2 images 2 (100.0%) are good." in (tmp_path / "out" / "report.md").read_text()
     page = (tmp_path / "out" / "report.html").read_text()
     for what in ("c: blue, before subtraction", "c: blue, its map", "deep/d: mask with CRF"):
         assert f'alt="{what}"' in page

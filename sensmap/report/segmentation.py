@@ -168,11 +168,12 @@ def _worst(worst: Mapping[str, Sequence[Picture]], classes: Sequence[str]) -> li
 
 def _worst_figure(item: Picture, classes: Sequence[str]) -> html.Block:
     image = pictures.fit_within(item.image, _SIDE)
-    panels = [(image, "image"), (pictures.draw_labels(image, item.truth), "true mask")]
-    panels += _masks(image, item)
-    frames = [(pictures.encode_jpeg(panel), f"{item.caption}: {what}") for panel, what in panels]
+    frames = [
+        (pictures.encode_jpeg(panel), f"{item.caption}: {what}")
+        for panel, what in _masks(image, item)
+    ]
     found = item.plain if item.refined is None else item.refined
-    # The colours of classes are close to each other; and some would be told by nothing else.
+    # Some colours are close to each other, or to the gray around them.
     named = f"true: {_classes_in(item.truth, classes)}; found: {_classes_in(found, classes)}"
     overlap = "" if item.iou is None else f"mean IoU {item.iou:.2f}; "
     return html.figure(frames, item.caption, f"{overlap}{named}")
@@ -189,14 +190,14 @@ def _pictures(shown: Sequence[Picture], classes: Sequence[str]) -> list[html.Sec
     if not shown:
         return []
     text = html.paragraph(
-        "Each image with its true mask; the map of every class that was looked for in it, bright "
-        "is strong, and where there is one the map before those of other classes were subtracted; "
-        "and its masks. Each map has its own scale."
+        "Each image with its true mask and those that were found; and below them what these were "
+        "read from, the map of every class that was looked for, bright is strong, and where there "
+        "is one the map before those of other classes were subtracted. Each map has its own scale."
     )
     blocks = [text, _legend(shown, classes)]
     for item in shown:
-        blocks += [html.paragraph(item.caption), html.gallery(_frames(item))]
-    return [html.Section("From maps to masks", blocks)]
+        blocks += [html.paragraph(item.caption), *_galleries(item)]
+    return [html.Section("Masks and their maps", blocks)]
 
 
 def _legend(shown: Sequence[Picture], classes: Sequence[str]) -> html.Block:
@@ -217,28 +218,33 @@ def _colour(values: Sequence[int]) -> tuple[int, int, int]:
     return red, green, blue
 
 
-def _frames(item: Picture) -> list[html.Block]:
+def _galleries(item: Picture) -> list[html.Block]:
+    """Masks in one row, so that they can be compared, and maps in the next."""
     image = pictures.fit_within(item.image, _SIDE)
-    panels = [
-        (image, "image"),
-        (pictures.draw_labels(image, item.truth), "true mask"),
-    ]
+    maps = []
     for each in item.maps:
         if each.before is not None:
-            panels.append(
-                (pictures.overlay(image, each.before), f"{each.name}, before subtraction")
-            )
-        panels.append((pictures.overlay(image, each.map), f"{each.name}, its map"))
-    panels += _masks(image, item)
+            maps.append((pictures.overlay(image, each.before), f"{each.name}, before subtraction"))
+        maps.append((pictures.overlay(image, each.map), f"{each.name}, its map"))
     return [
-        html.figure([(pictures.encode_jpeg(panel), f"{item.caption}: {what}")], what)
-        for panel, what in panels
+        html.gallery(
+            [
+                html.figure([(pictures.encode_jpeg(panel), f"{item.caption}: {what}")], what)
+                for panel, what in panels
+            ]
+        )
+        for panels in (_masks(image, item), maps)
+        if panels
     ]
 
 
 def _masks(image: np.ndarray, item: Picture) -> list[tuple[np.ndarray, str]]:
-    """What was found, over the image."""
-    panels = [(pictures.draw_labels(image, item.plain), "mask without CRF")]
+    """The image, what is there, and what was found."""
+    panels = [
+        (image, "image"),
+        (pictures.draw_labels(image, item.truth), "true mask"),
+        (pictures.draw_labels(image, item.plain), "mask without CRF"),
+    ]
     if item.refined is not None:
         panels.append((pictures.draw_labels(image, item.refined), "mask with CRF"))
     return panels

@@ -7,10 +7,15 @@ import subprocess
 import numpy as np
 import pytest
 from test_localization_report import _crossed, _cut, _error_row, _guess, _picture, _row
+from test_segmentation_anatomy import CONFUSIONS
+from test_segmentation_report import RESULT
+from test_segmentation_report import _picture as _masks
+from test_segmentation_report import _row as _masks_row
 
-from sensmap import analysis
+from sensmap import analysis, segmentation_analysis
 from sensmap._opencv import cv2
-from sensmap.report import pictures
+from sensmap.masks import voc_palette
+from sensmap.report import pictures, segmentation
 from sensmap.report.localization import localization_report
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -84,6 +89,27 @@ def _page():
     return localization_report(result, shown, worst).replace("<details>", "<details open>")
 
 
+def _segmentation_page():
+    """The same of a segmentation."""
+    name = "a_name_without_any_break_that_is_longer_than_a_phone_is_wide"
+    baseline = _masks_row("Background only", 0) | {"group": "baseline"}
+    maps = [segmentation.ClassMap(name, np.eye(7), np.eye(7))] * 2
+    gray = np.full((30, 40, 3), 128, np.uint8)
+    item = _masks(caption=name, image=gray, maps=maps, iou=0.4)
+    result = RESULT | {
+        "title": name,
+        "rows": [baseline, *RESULT["rows"]],
+        "analysis": segmentation_analysis.analyse(CONFUSIONS, [name, "b", "c", "d"]),
+        "background": {"weight": 0.7, "ellipse": 0.5},
+        "skipped": [{"id": name * 2, "reason": "no image"}],
+        "seconds": {"CRF": 12.0, "classes, maps and masks": 3.0},
+        "data": {"dataset": "made", "images": 4, "ids_sha256": "0a" * 32},
+        "configuration": {"root": "a/path" * 40},
+    }
+    worst = {"small": [item, item], "good": [item]}
+    return segmentation.page(result, [item] * 2, worst).replace("<details>", "<details open>")
+
+
 def _shown(folder, page, width):
     """What a browser finds on a page, what it complains of, and the picture on the screen."""
     (folder / "report.html").write_text(page, encoding="utf-8")
@@ -113,6 +139,17 @@ def test_a_page_has_room_and_needs_nothing(tmp_path, width):
         # The pictures are shown: lines are in them that no style sheet draws so thick.
         near = abs(screen.astype(int) - colour).max(axis=2) < 25
         assert near.sum() > 500
+
+
+@pytest.mark.parametrize("width", [PHONE, DESK])
+def test_a_page_of_masks_has_room_and_needs_nothing(tmp_path, width):
+    found, complaints, screen = _shown(tmp_path, _segmentation_page(), width)
+    assert found == {"width": width, "requests": 0, "broken": 0, "charts": 2, "small": 0}
+    assert complaints == []
+    # The masks of both classes are shown, over gray.
+    for index in (1, 2):
+        colour = 0.7 * voc_palette()[index] + 0.3 * 128
+        assert (abs(screen - colour).max(axis=2) < 12).sum() > 500
 
 
 def test_a_browser_would_complain(tmp_path):

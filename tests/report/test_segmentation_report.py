@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from test_html import assert_self_contained
 
-from sensmap import files
+from sensmap import files, segmentation_analysis
 from sensmap.masks import IGNORE
 from sensmap.metrics.corloc import CorLoc
 from sensmap.metrics.mean_iou import MeanIoU
-from sensmap.report import segmentation
+from sensmap.report import markdown, segmentation
 from sensmap.report.segmentation import ClassMap, Picture
 
 CLASSES = ["cat", "<b>dog</b>"]
@@ -55,8 +55,8 @@ def _picture(**changes):
     return Picture(**(values | changes))
 
 
-def _page(shown=(), **changes):
-    return assert_self_contained(segmentation.page(RESULT | changes, shown))
+def _page(shown=(), worst=None, **changes):
+    return assert_self_contained(segmentation.page(RESULT | changes, shown, worst))
 
 
 def test_the_numbers_of_a_page():
@@ -83,6 +83,54 @@ def test_the_tables():
         ("cat", "16", "25.0", "75.0"),
         ("<b>dog</b>", "0", "–", "–"),
     )
+    baseline = _row("Background only", 0) | {"group": "baseline"}
+    classes = segmentation.class_table([baseline, *RESULT["rows"]])
+    assert classes.titles[-1] == "IoU (%), background only"
+    assert classes.rows[1] == ("cat", "16", "25.0", "75.0", "0.0")
+
+
+def test_baselines_are_set_off():
+    page = _page(rows=[_row("Background only", 0) | {"group": "baseline"}, *RESULT["rows"]])
+    assert "Hollow bars are baselines." in page.text
+    assert [each["class"] for each in page.all("rect") if "hollow" in each["class"]] == [
+        "bar hollow"
+    ]
+    # Nothing is found of the cats: 16 of 32 pixels and none, a mean of 25.
+    assert "52.5 points above the best baseline, background only (25.0%)." in page.text
+    assert "Hollow" not in _page().text
+
+
+def test_the_analysis_has_its_sections():
+    counts = [np.array([[3, 0, 0], [1, 0, 0], [0, 0, 0]])]
+    text = _page(analysis=segmentation_analysis.analyse(counts, ["a"]), seconds={"CRF": 1.5}).text
+    for heading in ("Where it fails", "Image by image", "Time taken"):
+        assert heading in text
+    assert "Where it fails" not in _page().text
+
+
+def test_pictures_of_the_worst():
+    mask = np.full((30, 40), 2, np.uint8)
+    mask[0] = 1
+    worst = {
+        "good": [_picture(caption="ok", iou=0.5)],
+        "large": [],
+        "small": [_picture(caption="<b>cat</b>", iou=0.125, refined=mask), _picture(refined=None)],
+    }
+    page = _page(worst=worst)
+    names = ["<b>cat</b>", "2007_000032", "ok"]
+    whats = ["image", "true mask", "mask without CRF", "mask with CRF"]
+    alts = [f"{name}: {what}" for name in names for what in whats]
+    assert [image["alt"] for image in page.all("img")] == [*alts[:7], *alts[8:]]
+    assert page.text.index("Too small") < page.text.index("Good, but barely")
+    assert "Too large" not in page.text
+    # The most frequent class first; what is not scored is none.
+    assert "<b>cat</b>mean IoU 0.12; true: cat; found: <b>dog</b>, cat" in page.text
+    assert "2007_000032true: cat; found: nothing" in page.text
+
+
+def test_pictures_of_an_unknown_kind():
+    with pytest.raises(ValueError, match="no kind of error 'part'; the kinds are good, missed, in"):
+        _page(worst={"part": [_picture()]})
 
 
 def test_masks_of_one_kind_are_compared_with_nothing():
@@ -131,10 +179,10 @@ def test_pictures_from_image_to_mask():
         for what in [
             "image",
             "true mask",
-            "cat, before subtraction",
-            "cat, its map",
             "mask without CRF",
             "mask with CRF",
+            "cat, before subtraction",
+            "cat, its map",
         ]
     ]
 
@@ -143,11 +191,11 @@ def test_pictures_without_field_and_subtraction_and_of_several_classes():
     maps = [ClassMap("cat", np.eye(3)), ClassMap("<i>", np.zeros((3, 3)))]
     page = _page([_picture(maps=maps, refined=None), _picture(maps=[])])
     whats = [image["alt"].partition(": ")[2] for image in page.all("img")]
-    masks = ["mask without CRF"]
-    assert whats == [
-        *("image", "true mask", "cat, its map", "<i>, its map", *masks),
-        *("image", "true mask", *masks, "mask with CRF"),
-    ]
+    masks = ["image", "true mask", "mask without CRF"]
+    assert whats == [*masks, "cat, its map", "<i>, its map", *masks, "mask with CRF"]
+    # Without maps there is no row of them.
+    assert page.tags().count("figure") == len(whats)
+    assert len([each for each in page.all("div") if each["class"] == "gallery"]) == 3
 
 
 def test_the_legend_names_the_classes_that_are_shown():
@@ -168,10 +216,20 @@ def test_a_page_needs_a_row():
 
 def test_the_files(tmp_path):
     text = segmentation.write(tmp_path, RESULT, [_picture()])
-    assert {path.name for path in tmp_path.iterdir()} == {"report.html", "result.json", "table.md"}
+    written = {"report.html", "report.md", "result.json", "table.md"}
+    assert {path.name for path in tmp_path.iterdir()} == written
+    assert (tmp_path / "report.md").read_text() == markdown.segmentation_text(RESULT)
     assert files.read_json(tmp_path / "result.json") == RESULT
     assert (tmp_path / "report.html").read_text() == segmentation.page(RESULT, [_picture()])
     table = (tmp_path / "table.md").read_text()
     for name in ("With CRF", "cat"):
         assert name in text
         assert f"| {name} |" in table
+
+
+def test_the_terminal_has_the_classes_of_the_maps_alone(tmp_path):
+    rows = [_row("Background only", 0) | {"group": "baseline"}, *RESULT["rows"]]
+    text = segmentation.write(tmp_path, RESULT | {"rows": rows}, [])
+    assert "Background only" in text
+    assert "IoU (%), background only" not in text
+    assert "IoU (%), background only" in (tmp_path / "table.md").read_text()
