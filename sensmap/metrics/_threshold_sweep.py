@@ -11,8 +11,12 @@ one level to the next. So a map needs no contours, but two passes over its pixel
 2. Two peaks are connected up to the highest pixel at which their pixels touch. From the highest of
    these saddles down, the boxes of one are added to those of the other.
 
-Inner contours, those of holes, are rare: the Euler number of each level says whether there are
-any. There, and where several contours might be the largest, OpenCV draws them. The result equals
+The inner contours run around holes, and these are the same thing upside down: each pixel points to
+the smallest of the four neighbours beside, above and below it, and so to a pit, or to the zeros
+that surround the map. A hole's contour is one pixel larger than the hole on each side.
+
+Which of several contours is the largest is known from the area that each peak has at each level.
+Only where this leaves a doubt, as holes are not in that area, OpenCV draws them. The result equals
 that of drawing them 1,000 times, to the last bit, at a small part of the time.
 """
 
@@ -36,7 +40,10 @@ LEVEL_OF_THRESHOLD = (THRESHOLDS * LEVELS).astype(int)
 CONTOURS = ("single", "multi")
 
 # A corner of no box: below all others, as both far and (negated) near ones are.
-_NONE = -(2**30)
+_NONE = -(2**15)
+
+_SQUARE = cv2.getStructuringElement(cv2.MORPH_RECT, (3, 3))
+_CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 
 
 def normalize(score_map: ArrayLike) -> np.ndarray:
@@ -62,7 +69,9 @@ def normalize(score_map: ArrayLike) -> np.ndarray:
     scores = cv2.resize(array, (SIZE, SIZE), interpolation=cv2.INTER_CUBIC)
     scores -= scores.min()
     highest = scores.max()
-    return scores / highest if highest > 0 else scores
+    if highest > 0:
+        scores /= highest
+    return scores
 
 
 def checked_map(score_map: ArrayLike) -> np.ndarray:
@@ -102,7 +111,7 @@ def best_ious(scores: np.ndarray, truths: np.ndarray, contours: str) -> np.ndarr
     ``(x, y, min(x + w, W - 1), min(y + h, H - 1))``, and none gives ``(0, 0, 0, 0)``.
 
     Args:
-        scores: ``(H, W)`` float64, 0 to 1, as `normalize` gives them; sides of at least 2.
+        scores: ``(H, W)`` float64, 0 to 1, as `normalize` gives them; sides of 2 to 300.
         truths: ``(n, 4)`` whole numbers, x0, y0, x1, y1 in pixels of the map; at least one.
         contours: ``"single"`` or ``"multi"``.
 
@@ -115,136 +124,234 @@ def best_ious(scores: np.ndarray, truths: np.ndarray, contours: str) -> np.ndarr
     >>> ious[[0, 126, 127]].round(3).tolist()
     [1.0, 1.0, 0.0]
     """
-    values = (scores * LEVELS).astype(np.uint8)
+    values, order = _framed(scores)
     highest = int(values.max())
-    found = np.empty(LEVELS)
+    found = np.zeros(LEVELS)
     found[highest:] = protocols.inclusive_iou(np.zeros((1, 4), int), truths).max()
     if not highest:
         return found
-    peaks, owner = _peaks(scores, values)
-    corners, areas = _tables(values, owner, peaks, with_areas=contours == "single")
-    _join(corners, areas, _saddles(values, owner))
-
-    level, component = np.nonzero(corners[:, 0, :highest].T != _NONE)
-    starts = np.searchsorted(level, np.arange(highest))
-    corners = corners[component, :, level]
-    overlaps = protocols.inclusive_iou(_as_boxes(corners, values.shape), truths).max(axis=1)
-    holed = np.diff(starts, append=len(level)) != _euler_numbers(values)[:highest]
+    owner = _peaks(order)
+    corners = _tables(owner, values)
+    saddles = _saddles(owner, values, diagonal=True)
     if contours == "multi":
-        found[:highest] = np.maximum.reduceat(overlaps, starts)
-        drawn = holed
-    else:
-        largest, drawn = _largest(areas[component, level], corners, starts, holed)
-        found[:highest] = overlaps[largest]
-    if drawn.any():
-        at = np.flatnonzero(drawn)
-        around = np.maximum.reduceat(corners, starts)[at]
-        boxes = [
-            _drawn(values, level, corner, contours)
-            for level, corner in zip(at.tolist(), around.tolist(), strict=True)
-        ]
-        overlaps = protocols.inclusive_iou(np.concatenate(boxes), truths).max(axis=1)
-        starts = np.cumsum([0] + [len(each) for each in boxes[:-1]])
-        found[at] = np.maximum.reduceat(overlaps, starts)
+        _join(saddles, corners)
+        level, _, outer = _boxed(corners, highest)
+        hole_level, _, inner = _boxed(_hole_corners(order, values), highest)
+        around = np.concatenate([outer, inner + 1])
+        overlaps = _overlaps(around, scores.shape, truths)
+        np.maximum.at(found, np.concatenate([level, hole_level]), overlaps)
+        return found
+    areas = _areas(owner, values, len(corners))
+    _join(saddles, corners, areas)
+    level, component, outer = _boxed(corners, highest)
+    starts = np.searchsorted(level, np.arange(highest))
+    holed = np.diff(starts, append=len(level)) != _euler_numbers(values)[:highest]
+    largest, doubtful = _largest(areas[component, level], outer, starts, holed)
+    found[:highest] = _overlaps(outer[largest], scores.shape, truths)
+    for each in np.flatnonzero(doubtful).tolist():
+        found[each] = protocols.inclusive_iou(_drawn(values, each, scores.shape), truths).max()
     return found
 
 
-def _peaks(scores: np.ndarray, values: np.ndarray) -> tuple[int, np.ndarray]:
-    """The pixels that are above their eight neighbours, and to which of them each pixel leads.
+def _framed(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The map within a frame of zeros, one pixel wide, or two where a side would be odd.
 
     Returns:
-        The number k of peaks with a value above 0; ``(H, W)`` the index of each pixel's peak, 0
-        for what leads to none.
+        ``(H', W')`` uint8 the values 0 to 255; ``(H', W')`` float64 the same as numbers of which
+        no two are equal, but for those of the frame, 0: by their last bits (`_position_bits`) they
+        say which pixel it is, and by those above, of which 20 stand for the score's fraction, they
+        are ordered as the values are.
     """
-    pixels = scores.size
-    # Larger by the score, among equals by the position, so that every path ends. The score is
-    # kept to 20 bits below a value, exactly, so that a larger one never has a smaller value.
-    bits = (pixels - 1).bit_length()
-    order = np.floor(scores * LEVELS * 2.0**20) * 2.0**bits
-    order += _positions(pixels).reshape(scores.shape)
-    leads = cv2.dilate(order, np.ones((3, 3), np.uint8)).astype(np.int64).ravel()
-    leads &= 2**bits - 1
+    height, width = scores.shape
+    order = cv2.copyMakeBorder(
+        scores, 1, 1 + height % 2, 1, 1 + width % 2, cv2.BORDER_CONSTANT, value=0
+    )
+    # In place: large arrays are cheaper to fill than to get.
+    order *= LEVELS
+    values = order.astype(np.uint8)
+    # Exact, so that a larger number never has a smaller value.
+    order *= 2.0**20
+    np.floor(order, out=order)
+    order *= 2.0 ** _position_bits(order.shape)
+    order += _numbers(scores.shape, order.shape)
+    return values, order
+
+
+@functools.lru_cache(maxsize=8)
+def _numbers(shape: tuple[int, int], framed: tuple[int, int]) -> np.ndarray:
+    """What is added to the pixels to tell them apart: their positions, above those of the frame."""
+    numbers = np.zeros(framed)
+    inside = slice(1, shape[0] + 1), slice(1, shape[1] + 1)
+    numbers[inside] = _positions(framed)[inside] + 2 ** _position_bits(framed)
+    return numbers
+
+
+def _position_bits(shape: tuple[int, int]) -> int:
+    return (shape[0] * shape[1] - 1).bit_length()
+
+
+@functools.lru_cache(maxsize=8)
+def _positions(shape: tuple[int, int]) -> np.ndarray:
+    return np.arange(shape[0] * shape[1]).reshape(shape)
+
+
+def _peaks(order: np.ndarray) -> np.ndarray:
+    """To which peak, a pixel above its eight neighbours, each pixel leads.
+
+    Returns:
+        ``(H', W')`` uint16, the peaks' numbers from 1; 0 in the frame.
+    """
+    # Two by two pixels are neighbours of each other: the largest of them steps for all.
+    pairs = np.maximum(order[::2], order[1::2])
+    largest = _pixel(np.maximum(pairs[:, ::2], pairs[:, 1::2]).ravel(), order.shape)
+    step = _pixel(cv2.dilate(order, _SQUARE).ravel()[largest], order.shape)
+    number = _ends(_block(order.shape)[step]) + np.uint16(1)
+    number = number.reshape(order.shape[0] // 2, -1)
+    owner = cv2.resize(number, order.shape[::-1], interpolation=cv2.INTER_NEAREST)
+    owner[0] = owner[-1] = owner[:, 0] = owner[:, -1] = 0
+    return owner
+
+
+def _pits(order: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """To which pit, a pixel below its four neighbours, each pixel leads.
+
+    Returns:
+        ``(H', W')`` uint16, the pits' numbers from 1; 0 for what leads out of the map, or is
+        connected with its frame straight.
+    """
+    pixels = np.flatnonzero(_enclosed(values))
+    place = np.zeros(order.size, np.int64)
+    place[pixels] = np.arange(1, len(pixels) + 1)
+    step = _pixel(cv2.erode(order, _CROSS).ravel()[pixels], order.shape)
+    owner = np.zeros(order.shape, np.uint16)
+    owner.ravel()[pixels] = _ends(np.append(0, place[step]))[1:]
+    return owner
+
+
+def _enclosed(values: np.ndarray) -> np.ndarray:
+    """``(H', W')`` bool, the pixels that have a higher one on each of their four sides."""
+    between_rows, between_columns = (
+        np.minimum(_from_here_on(each), _from_here_on(each[::-1])[::-1]) > each
+        for each in (values, cv2.transpose(values))
+    )
+    return between_rows & between_columns.T
+
+
+def _from_here_on(rows: np.ndarray) -> np.ndarray:
+    """The largest, by columns, of each row and all that follow."""
+    # After each turn of twice as many rows. NumPy's own `accumulate` takes them one by one.
+    highest, step = rows.copy(), 1
+    while step < len(rows):
+        highest[:-step] = np.maximum(highest[:-step], highest[step:])
+        step *= 2
+    return highest
+
+
+def _pixel(order: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """The positions of the pixels that have these numbers."""
+    return order.astype(np.int64) & (2 ** _position_bits(shape) - 1)
+
+
+@functools.lru_cache(maxsize=8)
+def _block(shape: tuple[int, int]) -> np.ndarray:
+    """``(H' * W',)`` of which two by two pixels each is, by position."""
+    blocks = np.arange(shape[0] * shape[1] // 4).reshape(shape[0] // 2, -1)
+    return blocks.repeat(2, axis=0).repeat(2, axis=1).ravel()
+
+
+def _ends(leads: np.ndarray) -> np.ndarray:
+    """``(n,)`` uint16, at which end each of n places ends; these are numbered from 0.
+
+    Args:
+        leads: ``(n,)`` int64, the place that each one leads to, which is itself at an end.
+    """
+    places = np.arange(len(leads))
+    ends = np.flatnonzero(leads == places)
     while not np.array_equal(further := leads[leads], leads):
         leads = further[further]
-    peaks = np.flatnonzero(leads == _positions(pixels))
-    peaks = peaks[values.ravel()[peaks] > 0]
-    index = np.zeros(pixels, np.int64)
-    index[peaks] = np.arange(len(peaks))
-    return len(peaks), index[leads].reshape(scores.shape)
+    number = np.zeros(len(leads), np.uint16)
+    number[ends] = places[: len(ends)]
+    return number[leads]
 
 
-def _tables(
-    values: np.ndarray, owner: np.ndarray, peaks: int, with_areas: bool
-) -> tuple[np.ndarray, np.ndarray]:
+def _tables(owner: np.ndarray, values: np.ndarray) -> np.ndarray:
     """What of each peak's pixels is kept at each level.
 
     Returns:
-        ``(k, 4, 255)`` the largest -x, -y, x and y of the pixels; ``(k, 255)`` twice the area of
-        the polygon through them, or zeros.
+        ``(k, 4, 255)`` int16 the largest -x, -y, x and y of the pixels, of which (0, 0) is the
+        first within the frame; a row for each number there is and for 0.
     """
-    cells = owner * (LEVELS + 1)
-    flat = (cells + values).ravel()
-    corners = np.full((4, peaks * (LEVELS + 1)), _NONE, np.int32)
-    for corner, place in zip(corners, _places(values.shape), strict=True):
-        np.maximum.at(corner, flat, place)
-    by_value = corners.reshape(4, peaks, LEVELS + 1).transpose(1, 0, 2)
-    by_level = np.maximum.accumulate(by_value[:, :, :0:-1], axis=2)[:, :, ::-1]
-    areas = np.zeros((peaks, LEVELS), np.int64)
-    if with_areas:
-        # Of two by two pixels four kept are an area of 1, three of 1/2. Where three are kept so
-        # is the larger of the upper two, and where four are all are.
-        lower_first = values[:-1, :-1] < values[:-1, 1:]
-        upper = np.where(lower_first, cells[:-1, 1:], cells[:-1, :-1])
-        third, fourth = _third_and_fourth(values)
-        halves = np.bincount((upper + third).ravel(), minlength=peaks * (LEVELS + 1))
-        halves += np.bincount((upper + fourth).ravel(), minlength=peaks * (LEVELS + 1))
-        areas = halves.reshape(peaks, LEVELS + 1)[:, :0:-1].cumsum(axis=1)[:, ::-1]
-    return by_level, areas
+    columns = 4 * (int(owner.max()) + 1)
+    corners = np.full(((LEVELS + 1), columns), _NONE, np.int16)
+    # A run is what a column, or a row, has of one peak without a gap.
+    turned = cv2.transpose(owner), cv2.transpose(values)
+    for axis, (owners, kept) in enumerate([turned, (owner, values)]):
+        starts = _apart(owners, 1) + 1
+        line = (starts // owners.shape[1] - 1).astype(np.int16)
+        cells = np.multiply(np.maximum.reduceat(kept.ravel(), starts), columns, dtype=np.int64)
+        cells += owners.ravel()[starts] * np.int64(4) + axis
+        np.maximum.at(corners.ravel(), cells, -line)
+        np.maximum.at(corners.ravel(), cells + 2, line)
+    corners[:, :4] = _NONE
+    return cv2.transpose(_from_here_on(corners)[1:]).reshape(-1, 4, LEVELS)
 
 
-@functools.lru_cache(maxsize=8)
-def _positions(pixels: int) -> np.ndarray:
-    return np.arange(pixels)
+def _apart(owner: np.ndarray, step: int) -> np.ndarray:
+    """The positions of pixels that are not of the peak that those are of, a step further on."""
+    owners = owner.ravel()
+    return np.flatnonzero(owners[:-step] != owners[step:])
 
 
-@functools.lru_cache(maxsize=8)
-def _places(shape: tuple[int, int]) -> np.ndarray:
-    """``(4, H * W)`` -x, -y, x and y of each pixel."""
-    y, x = np.indices(shape, np.int32).reshape(2, -1)
-    return np.stack([-x, -y, x, y])
+def _areas(owner: np.ndarray, values: np.ndarray, peaks: int) -> np.ndarray:
+    """``(k, 255)`` twice the area of the polygon through each peak's pixels at each level."""
+    # Of two by two pixels four kept are an area of 1, three of 1/2. Where three are kept so is
+    # the larger of the upper two, and where four all are.
+    marked = np.multiply(values, 2**16, dtype=np.int32) + owner
+    upper = np.maximum(marked[:-1, :-1], marked[:-1, 1:]) & (2**16 - 1)
+    cells = np.multiply(upper, LEVELS + 1, dtype=np.int64)
+    halves = np.zeros(peaks * (LEVELS + 1), np.int64)
+    for smallest in _third_and_fourth(values):
+        halves += np.bincount((cells + smallest).ravel(), minlength=len(halves))
+    return halves.reshape(peaks, LEVELS + 1)[:, :0:-1].cumsum(axis=1)[:, ::-1]
 
 
 def _third_and_fourth(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The third largest and the smallest of each two by two pixels, ``(H - 1, W - 1)`` each."""
+    """The third largest and the smallest of each two by two pixels."""
     high = np.maximum(values[:, :-1], values[:, 1:])
     low = np.minimum(values[:, :-1], values[:, 1:])
     third = np.minimum(np.minimum(high[:-1], high[1:]), np.maximum(low[:-1], low[1:]))
     return third, np.minimum(low[:-1], low[1:])
 
 
-def _saddles(values: np.ndarray, owner: np.ndarray) -> list[tuple[int, int, int]]:
+def _saddles(owner: np.ndarray, values: np.ndarray, diagonal: bool) -> list[tuple[int, int, int]]:
     """Which pixels of two peaks touch: the highest value of each pair, and the pair, descending."""
-    owners, kept = owner.astype(np.int32).ravel(), values.ravel()
-    peaks = int(owner.max()) + 1
-    found = []
-    # Right, below, below right and below left; where a row ends there is no neighbour.
-    width = values.shape[1]
-    for step, end in ((1, width - 1), (width, -1), (width + 1, width - 1), (width - 1, 0)):
-        apart = np.flatnonzero(owners[:-step] != owners[step:])
-        apart = apart[apart % width != end]
-        one, other = owners[apart], owners[apart + step]
-        pair = np.minimum(one, other).astype(np.int64) * peaks + np.maximum(one, other)
-        found.append(pair * (LEVELS + 1) + np.minimum(kept[apart], kept[apart + step]))
-    keys = np.sort(np.concatenate(found))
-    pairs, touching = np.divmod(keys, LEVELS + 1)
+    owners, kept = owner.ravel(), values.ravel()
+    width, peaks = owner.shape[1], int(owner.max()) + 1
+    # The frame keeps a row's last pixel from the next row's first.
+    right, below = _apart(owner, 1), _apart(owner, width)
+    sides = [(right, right + 1), (below, below + width)]
+    if diagonal:
+        # Only where both other pixels of the four are lower, or these are the link.
+        a, b, c, d = kept[: -width - 1], kept[1:-width], kept[width:-1], kept[width + 1 :]
+        falling = np.flatnonzero(np.minimum(a, d) > np.maximum(b, c))
+        rising = np.flatnonzero(np.minimum(b, c) > np.maximum(a, d))
+        sides += [(falling, falling + width + 1), (rising + 1, rising + width)]
+    first, second = (np.concatenate(each) for each in zip(*sides, strict=True))
+    touching = np.minimum(kept[first], kept[second])
+    one, other = owners[first], owners[second]
+    pair = np.minimum(one, other).astype(np.int64) * peaks + np.maximum(one, other)
+    keys = np.sort(pair * (LEVELS + 1) + touching)
+    pairs, touching = keys >> 8, keys & LEVELS
     highest = np.append(pairs[1:] != pairs[:-1], True)[: len(keys)] & (touching > 0)
     first, second = np.divmod(pairs[highest], peaks)
     saddles = zip(touching[highest].tolist(), first.tolist(), second.tolist(), strict=True)
     return sorted(saddles, reverse=True)
 
 
-def _join(corners: np.ndarray, areas: np.ndarray, saddles: list[tuple[int, int, int]]) -> None:
-    """Adds, below each saddle, what one peak has to the other, in place."""
+def _join(
+    saddles: list[tuple[int, int, int]], corners: np.ndarray, areas: np.ndarray | None = None
+) -> None:
+    """Adds, below each saddle, what one peak has to the other of a lower number, in place."""
     joined_to = list(range(len(corners)))
 
     def root(peak: int) -> int:
@@ -254,19 +361,38 @@ def _join(corners: np.ndarray, areas: np.ndarray, saddles: list[tuple[int, int, 
         return peak
 
     for value, first, second in saddles:
-        into, gone = root(first), root(second)
+        into, gone = sorted((root(first), root(second)))
         if into != gone:
             joined_to[gone] = into
-            below = corners[gone, :, :value]
-            np.maximum(corners[into, :, :value], below, out=corners[into, :, :value])
+            below, both = corners[gone, :, :value], corners[into, :, :value]
+            np.maximum(both, below, out=both)
             below[:] = _NONE
-            areas[into, :value] += areas[gone, :value]
+            if areas is not None:
+                areas[into, :value] += areas[gone, :value]
 
 
-def _as_boxes(corners: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """``(n, 4)`` boxes of the contours from the largest -x, -y, x and y of their pixels."""
+def _hole_corners(order: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """``(k, 4, 255)`` the largest -x, -y, x and y of each hole at each level."""
+    owner = _pits(order, values)
+    # At level l a hole has values of at most l: 255 - values are above 254 - l.
+    turned = LEVELS - values
+    corners = _tables(owner, turned)
+    _join(_saddles(owner, turned, diagonal=False), corners)
+    corners[0] = _NONE
+    return corners[:, :, ::-1]
+
+
+def _boxed(corners: np.ndarray, levels: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """All components at the first levels: each one's level, ascending, number and corners."""
+    level, component = np.nonzero(corners[:, 0, :levels].T != _NONE)
+    return level, component, corners[component, :, level].astype(np.int64)
+
+
+def _overlaps(corners: np.ndarray, shape: tuple[int, int], truths: np.ndarray) -> np.ndarray:
+    """``(n,)`` the highest IoU with a true box of each contour, from its pixels' corners."""
     boxes = corners * [-1, -1, 1, 1] + [0, 0, 1, 1]
-    return np.minimum(boxes, [shape[1], shape[0], shape[1] - 1, shape[0] - 1])
+    boxes = np.minimum(boxes, [shape[1], shape[0], shape[1] - 1, shape[0] - 1])
+    return protocols.inclusive_iou(boxes, truths).max(axis=1)
 
 
 def _euler_numbers(values: np.ndarray) -> np.ndarray:
@@ -275,15 +401,14 @@ def _euler_numbers(values: np.ndarray) -> np.ndarray:
     Squares less edges plus corners of the kept pixels: an edge belongs to them if one of two
     pixels does, a corner if one of four does.
     """
-    framed = cv2.copyMakeBorder(values, 1, 1, 1, 1, cv2.BORDER_CONSTANT)
-    high, wide = np.maximum(framed[1:], framed[:-1]), np.maximum(framed[:, 1:], framed[:, :-1])
-    edges = _histogram(high[:, 1:-1]) + _histogram(wide[1:-1])
-    change = _histogram(values) - edges + _histogram(np.maximum(high[:, 1:], high[:, :-1]))
+    high, wide = np.maximum(values[1:], values[:-1]), np.maximum(values[:, 1:], values[:, :-1])
+    corner = np.maximum(high[:, 1:], high[:, :-1])
+    change = _histogram(values) - _histogram(high) - _histogram(wide) + _histogram(corner)
     return change[:0:-1].cumsum()[::-1]
 
 
 def _histogram(values: np.ndarray) -> np.ndarray:
-    counts = cv2.calcHist([np.ascontiguousarray(values)], [0], None, [LEVELS + 1], [0, LEVELS + 1])
+    counts = cv2.calcHist([values], [0], None, [LEVELS + 1], [0, LEVELS + 1])
     return counts.ravel().astype(np.int64)
 
 
@@ -317,19 +442,10 @@ def _largest(
     return largest, open_
 
 
-def _drawn(values: np.ndarray, level: int, around: list[int], contours: str) -> np.ndarray:
-    """``(n, 4)`` the boxes at one level, at least one, from OpenCV's contours.
-
-    Args:
-        around: the largest -x, -y, x and y of all pixels kept.
-    """
-    height, width = values.shape
-    x, y = -around[0], -around[1]
-    part = values[y : around[3] + 1, x : around[2] + 1]
-    _, mask = cv2.threshold(part, level, LEVELS, cv2.THRESH_BINARY)
-    found, _ = cv2.findContours(mask, cv2.RETR_TREE, cv2.CHAIN_APPROX_SIMPLE, offset=(x, y))
-    if contours == "single":
-        found = [max(found, key=cv2.contourArea)]
-    boxes = np.array([cv2.boundingRect(contour) for contour in found])
-    boxes[:, 2:] += boxes[:, :2]
-    return np.minimum(boxes, [width, height, width - 1, height - 1])
+def _drawn(values: np.ndarray, level: int, shape: tuple[int, int]) -> np.ndarray:
+    """``(1, 4)`` the box of the largest contour at one level, as OpenCV draws it."""
+    height, width = shape
+    _, mask = cv2.threshold(values, level, LEVELS, cv2.THRESH_BINARY)
+    found, _ = cv2.findContours(mask, cv2.RETR_TREE, cv2.CHAIN_APPROX_SIMPLE, offset=(-1, -1))
+    x, y, wide, high = cv2.boundingRect(max(found, key=cv2.contourArea))
+    return np.array([[x, y, min(x + wide, width - 1), min(y + high, height - 1)]])
