@@ -66,7 +66,7 @@ def normalize(score_map: ArrayLike) -> np.ndarray:
     ((224, 224), 0.0, 1.0)
     """
     array = checked_map(score_map)
-    scores = cv2.resize(array, (SIZE, SIZE), interpolation=cv2.INTER_CUBIC)
+    scores: np.ndarray = cv2.resize(array, (SIZE, SIZE), interpolation=cv2.INTER_CUBIC)
     scores -= scores.min()
     highest = scores.max()
     if highest > 0:
@@ -163,7 +163,7 @@ def _framed(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         are ordered as the values are.
     """
     height, width = scores.shape
-    order = cv2.copyMakeBorder(
+    order: np.ndarray = cv2.copyMakeBorder(
         scores, 1, 1 + height % 2, 1, 1 + width % 2, cv2.BORDER_CONSTANT, value=0
     )
     # In place: large arrays are cheaper to fill than to get.
@@ -216,9 +216,9 @@ def _pits(order: np.ndarray, values: np.ndarray) -> np.ndarray:
     """To which pit, a pixel below its four neighbours, each pixel leads.
 
     Returns:
-        ``(H', W')`` uint16, the pits' numbers from 1; 0 for what leads out of the map, or is
-        connected with its frame straight.
+        ``(H', W')`` uint16, the pits' numbers from 1; 0 for what leads out of the map.
     """
+    # Few: from all others a straight way leads out on which nothing is higher.
     pixels = np.flatnonzero(_enclosed(values))
     place = np.zeros(order.size, np.int64)
     place[pixels] = np.arange(1, len(pixels) + 1)
@@ -254,16 +254,16 @@ def _pixel(order: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 
 @functools.lru_cache(maxsize=8)
 def _block(shape: tuple[int, int]) -> np.ndarray:
-    """``(H' * W',)`` of which two by two pixels each is, by position."""
+    """``(H' * W',)`` the two by two pixels, counted from 0, that each position is in."""
     blocks = np.arange(shape[0] * shape[1] // 4).reshape(shape[0] // 2, -1)
     return blocks.repeat(2, axis=0).repeat(2, axis=1).ravel()
 
 
 def _ends(leads: np.ndarray) -> np.ndarray:
-    """``(n,)`` uint16, at which end each of n places ends; these are numbered from 0.
+    """``(n,)`` uint16, the end that each of n places leads to, numbered from 0 in order.
 
     Args:
-        leads: ``(n,)`` int64, the place that each one leads to, which is itself at an end.
+        leads: ``(n,)`` int64, the next place after each, which at an end is itself.
     """
     places = np.arange(len(leads))
     ends = np.flatnonzero(leads == places)
@@ -282,7 +282,7 @@ def _tables(owner: np.ndarray, values: np.ndarray) -> np.ndarray:
         first within the frame; a row for each number there is and for 0.
     """
     columns = 4 * (int(owner.max()) + 1)
-    corners = np.full(((LEVELS + 1), columns), _NONE, np.int16)
+    corners = np.full((LEVELS + 1, columns), _NONE, np.int16)
     # A run is what a column, or a row, has of one peak without a gap.
     turned = cv2.transpose(owner), cv2.transpose(values)
     for axis, (owners, kept) in enumerate([turned, (owner, values)]):
@@ -331,7 +331,7 @@ def _saddles(owner: np.ndarray, values: np.ndarray, diagonal: bool) -> list[tupl
     right, below = _apart(owner, 1), _apart(owner, width)
     sides = [(right, right + 1), (below, below + width)]
     if diagonal:
-        # Only where both other pixels of the four are lower, or these are the link.
+        # Where one of the other two pixels is not lower, it links these as well.
         a, b, c, d = kept[: -width - 1], kept[1:-width], kept[width:-1], kept[width + 1 :]
         falling = np.flatnonzero(np.minimum(a, d) > np.maximum(b, c))
         rising = np.flatnonzero(np.minimum(b, c) > np.maximum(a, d))
@@ -341,7 +341,7 @@ def _saddles(owner: np.ndarray, values: np.ndarray, diagonal: bool) -> list[tupl
     one, other = owners[first], owners[second]
     pair = np.minimum(one, other).astype(np.int64) * peaks + np.maximum(one, other)
     keys = np.sort(pair * (LEVELS + 1) + touching)
-    pairs, touching = keys >> 8, keys & LEVELS
+    pairs, touching = np.divmod(keys, LEVELS + 1)
     highest = np.append(pairs[1:] != pairs[:-1], True)[: len(keys)] & (touching > 0)
     first, second = np.divmod(pairs[highest], peaks)
     saddles = zip(touching[highest].tolist(), first.tolist(), second.tolist(), strict=True)

@@ -87,6 +87,36 @@ def test_a_hole_is_a_contour_too():
     assert (sweep.best_ious(scores, hole, "single") == multi[0]).all()
 
 
+def test_holes_that_grow_together_and_open():
+    # Two holes with a wall of 0.6 between them, a gap of 0.8 that leads out from the second one,
+    # and an island of 0.4 in the first.
+    scores = np.ones((7, 10))
+    scores[1:5, 1:5], scores[2, 3] = 0.2, 0.4
+    scores[1:5, 6:8], scores[3, 5], scores[2, 8:] = 0.3, 0.6, 0.8
+    first, second, both = [0, 0, 6, 6], [5, 0, 9, 6], [0, 0, 9, 6]
+    for at, box, expected in (
+        *((0.25, first, 1), (0.5, first, 1), (0.35, second, 1), (0.7, both, 1)),
+        # Below 0.3 there is no second hole, between 0.2 and 0.4 an island, above 0.8 no hole.
+        *((0.25, second, _iou(second, both)), (0.35, [3, 2, 4, 3], 1), (0.45, [3, 2, 4, 3], None)),
+        (0.9, [0, 0, 8, 5], None),
+    ):
+        truths = np.array([box])
+        iou = sweep.best_ious(scores, truths, "multi")[int(255 * at)]
+        assert iou == plain(scores, truths, "multi")[int(255 * at)], (at, box)
+        assert (iou == expected) if expected is not None else (iou < 1), (at, box)
+
+
+def test_a_hole_is_closed_by_corners_and_does_not_leave_by_them():
+    # Four pixels that touch at their corners only enclose the one between them.
+    scores = np.zeros((5, 5))
+    scores[[1, 2, 2, 3], [2, 1, 3, 2]] = 1
+    ious = sweep.best_ious(scores, np.array([[1, 1, 4, 4]]), "multi")
+    assert ious.tolist() == [1.0] * 255
+    values, order = sweep._framed(scores)
+    holes = sweep._hole_corners(order, values)[1:, :, 100]
+    assert holes[holes[:, 0] != sweep._NONE].tolist() == [[-2, -2, 2, 2]]
+
+
 def test_above_the_highest_value_the_box_is_one_pixel():
     scores = np.array(HILL) / 2
     for truth, expected in (([0, 0, 0, 0], 1), ([0, 0, 1, 0], 0.5), ([1, 1, 2, 2], 0)):
@@ -107,7 +137,7 @@ def _to_0_1(scores):
 
 
 def _random_maps(count):
-    """Grain, plateaus, smooth and terraced hills."""
+    """Grain, plateaus, smooth and terraced hills, and what is riddled with holes."""
     rng = np.random.default_rng(5)
     for turn in range(count):
         height, width = (int(side) for side in rng.integers(2, 24, 2))
@@ -117,14 +147,15 @@ def _random_maps(count):
             lambda size: np.floor(3 * rng.random(size[::-1])),
             lambda size, small=small: cv2.resize(small, size, interpolation=cv2.INTER_CUBIC),
             lambda size, small=small: np.round(4 * cv2.resize(small, size)),
-        ][turn % 4]((width, height))
+            lambda size: 1.0 * (rng.random(size[::-1]) < 0.65),
+        ][turn % 5]((width, height))
         corners = np.sort(rng.integers(0, [[width], [height]], (2, 2, 2)), axis=2)
         yield _to_0_1(scores), corners.transpose(0, 2, 1).reshape(2, 4)
 
 
 @pytest.mark.parametrize("contours", sweep.CONTOURS)
 def test_equals_the_plain_sweep_on_random_maps(contours):
-    for scores, truths in _random_maps(60):
+    for scores, truths in _random_maps(100):
         found = sweep.best_ious(scores, truths, contours)
         assert found.tolist() == plain(scores, truths, contours).tolist()
 
