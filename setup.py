@@ -68,6 +68,7 @@ setup(
             "sensmap = sensmap.__main__:main",
             "sensmap-train-classifier = sensmap.train.classifier:main",
             "sensmap-train-box-regressor = sensmap.train.box_regressor:main",
+            "sensmap-extract-features = sensmap.train.features:main",
             "sensmap-export-saved-model = sensmap.train.export_saved_model:main",
             "sensmap-evaluate-localization = sensmap.eval.localization:main",
             "sensmap-evaluate-segmentation = sensmap.eval.segmentation:main",

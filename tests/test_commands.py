@@ -213,6 +213,31 @@ def test_a_threshold_is_fitted_and_graphcut_needs_no_fit(made, tmp_path):
     assert "From map to segmentation" in (tmp_path / "evaluation" / "report.html").read_text()
 
 
+def test_a_regressor_from_a_feature_store(made, tmp_path):
+    by = f"--classifier={made / 'classifier'}"
+    store = f"--output={tmp_path / 'store'}"
+    out, _ = command("train.features", by, *FIT, "--shard_size=70", store)
+    assert "features of 200 images; 3 shards made, 0 taken over" in out
+    out, _ = command(
+        "train.box_regressor", by, f"--store={tmp_path / 'store'}", f"--output={tmp_path / 'fit'}"
+    )
+    assert "Linear regression, fitted on 200 images, penalty" in out
+    kinds = ("dataset", "images", "ids_sha256", "ids")
+    fitted, direct = (
+        files.read_json(each / "config.json") for each in (tmp_path / "fit", made / "localizer")
+    )
+    assert [fitted["data"][kind] for kind in kinds] == [direct["data"][kind] for kind in kinds]
+    assert fitted["baselines"] == direct["baselines"]
+    # Its images are refused like those of any other fit.
+    process = start(
+        *("eval.localization", by, f"--localizer={tmp_path / 'fit'}", *FIT),
+        *(CONSTANT, f"--output={tmp_path / 'evaluation'}"),
+    )
+    _, said = process.communicate()
+    assert process.returncode == 1
+    assert "200 of the 200 images were used to fit" in said
+
+
 def test_maps_and_boxes_of_other_tools(made, tmp_path):
     digits = datasets.load("digits", split="test", count=40)
     maps, boxes = tmp_path / "maps", tmp_path / "boxes.jsonl"
@@ -471,6 +496,11 @@ BAD = {
             [CLASSIFIER, *FEW, "--localizer=nope", OUT],
             "There is no 'nope' among the localizers; choose one of",
         ),
+        "store and images": (
+            [CLASSIFIER, "--store={place}", "--dataset=digits", OUT],
+            "--dataset must be left out: the store has recorded it",
+        ),
+        "no store": ([CLASSIFIER, "--store={place}", OUT], "There is no feature store in"),
         "constant box": (
             [CLASSIFIER, *FEW, "--localizer=mean_box", OUT],
             "'mean_box' is a constant box: eval/localization.py has it in every table",

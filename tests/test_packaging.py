@@ -21,6 +21,7 @@ COMMANDS = {
     "sensmap": "sensmap.__main__",
     "sensmap-train-classifier": "sensmap.train.classifier",
     "sensmap-train-box-regressor": "sensmap.train.box_regressor",
+    "sensmap-extract-features": "sensmap.train.features",
     "sensmap-export-saved-model": "sensmap.train.export_saved_model",
     "sensmap-evaluate-localization": "sensmap.eval.localization",
     "sensmap-evaluate-segmentation": "sensmap.eval.segmentation",

@@ -7,7 +7,8 @@ Writes a folder that every --localizer takes: localizer.npz and config.json (set
 the classifier it belongs to, the images it was fitted on). With --ready_made no boxes are needed:
 the coefficients that come with sensmap are adapted to the classifier by unlabelled images.
 --localizer=threshold picks the threshold with the highest CorLoc; graphcut and dense_crf learn
-nothing and only record their settings.
+nothing and only record their settings. With --store the linear regression is fitted on a feature
+store of train/features.py, shard by shard, however many images it holds.
 """
 
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from collections.abc import Sequence
 from absl import flags
 
 from sensmap import flags as shared
-from sensmap import registry
+from sensmap import registry, splits
 
 FLAGS = flags.FLAGS
 
@@ -29,12 +30,16 @@ flags.DEFINE_string(
     "linear",
     f"what turns maps into boxes: {', '.join(registry.names('sensmap.localizers'))}",
 )
+flags.DEFINE_string("store", None, "fit on this feature store instead of images")
 flags.DEFINE_bool(
     "ready_made", False, "adapt the ready-made regressor to unlabelled images instead of fitting"
 )
 
 
 def run(_: Sequence[str]) -> None:
+    if FLAGS.store:
+        _fit_store()
+        return
     shared.require("classifier", "dataset", "output")
     if FLAGS.ready_made:
         holds = "the ready-made regressor is a linear one for quantiles"
@@ -71,6 +76,52 @@ def run(_: Sequence[str]) -> None:
         Localizer(method, estimator, config).write_into(work)
     used = f"adapted to {len(table)} images" if FLAGS.ready_made else _fit_of(estimator)
     print(f"{FLAGS.output}: {estimator.title}, {used}, maps of {', '.join(method.layers)}.")
+
+
+def _fit_store() -> None:
+    """Fits the regression on a feature store; memory holds one shard."""
+    shared.require("classifier", "output")
+    recorded = [name for name in shared.MAP_FLAGS if name != "localizer_option"]
+    about = "dataset", "root", "split", "dataset_option", "part", "class_of", "batch_size"
+    shared.refuse("the store has recorded it", *recorded, *about)
+    shared.refuse("a store's features are for the linear regression", "localizer", "ready_made")
+    from sensmap import feature_store, files, maps
+    from sensmap.localizer import Localizer, baselines, refuse_other
+    from sensmap.localizers.linear import RidgeStatistics
+
+    (estimator,) = shared.estimators(["linear"])
+    store = feature_store.open(FLAGS.store)
+    made = store.manifest
+    if made["features"] is None:
+        raise ValueError(f"{FLAGS.store} holds no features; train/features.py --localizer=linear.")
+    estimator.set_params(features=made["features"])
+    with files.output_folder(FLAGS.output, FLAGS.overwrite) as work:
+        classifier = shared.classifier()
+        refuse_other(made["classifier"], classifier.config, FLAGS.store)
+        options = dict(made["maps"])
+        method = maps.create(options.pop("name"), classifier, **options)
+        statistics = RidgeStatistics(made["numbers"]["features"])
+        ids: list[str] = []
+        truths: list = []
+        for table in store.shards():
+            statistics.update_table(table)
+            ids += table.ids
+            truths += table.truths
+        estimator.fit_statistics(statistics)
+        config = {
+            "data": {
+                "dataset": made["data"]["name"],
+                "images": len(ids),
+                "ids_sha256": splits.ids_sha256(ids),
+                "ids": ids,
+            },
+            "fitted_on_boxes_of": estimator.images_,
+            "baselines": baselines(truths),
+            "configuration": shared.configuration(__name__),
+            "versions": shared.versions(),
+        }
+        Localizer(method, estimator, config).write_into(work)
+    print(f"{FLAGS.output}: {estimator.title}, {_fit_of(estimator)}, from {FLAGS.store}.")
 
 
 def _fit_of(estimator) -> str:
