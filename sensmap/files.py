@@ -86,7 +86,7 @@ def write_bytes(path: str | os.PathLike, data: bytes) -> None:
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(work, target)
-            _sync(target.parent)
+            sync(target.parent)
         finally:
             work.unlink(missing_ok=True)
 
@@ -157,17 +157,18 @@ def _put_in_place(work: Path, target: Path) -> None:
         shutil.rmtree(old, ignore_errors=True)
     else:
         os.rename(work, target)
-    _sync(target.parent)
+    sync(target.parent)
 
 
 def _sync_tree(folder: Path) -> None:
     for place, _, names in os.walk(folder):
         for name in names:
-            _sync(Path(place, name))
-        _sync(Path(place))
+            sync(Path(place, name))
+        sync(Path(place))
 
 
-def _sync(path: Path) -> None:
+def sync(path: str | os.PathLike) -> None:
+    """Brings a file, or the names in a folder, to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -132,6 +132,29 @@ class FeatureTable:
         )
 
 
+class Extracted(NamedTuple):
+    """What one pass gives for one image.
+
+    Attributes:
+        example: the image.
+        size: ``(height, width)`` of the original in pixels.
+        class_ids, scores, features: ``(1 + K,)``, ``(1 + K,)`` and ``(1 + K, F)``, as of
+            `Readings`: of the class asked for, then of the best ones.
+        degenerate: whether the map of the class asked for said nothing.
+        readings: by a reader's name what it has read, ``(1 + K, F)``.
+        judged: by a judge's name what it says.
+    """
+
+    example: Example
+    size: tuple[int, int]
+    class_ids: np.ndarray
+    scores: np.ndarray
+    features: np.ndarray
+    degenerate: bool
+    readings: Mapping[str, np.ndarray] = {}
+    judged: Mapping[str, np.ndarray] = {}
+
+
 class Extractor:
     """Reads what boxes are made from off sensitivity maps, of batches and of data sets.
 
@@ -218,59 +241,99 @@ class Extractor:
             ValueError: if no image could be used, or the classifier does not know the class.
         """
         began = time.perf_counter()
-        class_ids_of = class_chooser(self.method.classifier, dataset, class_of)
-        rows: list[tuple] = []
-        parts: list[tuple] = []
-        read: list[Future] = []
+        class_id_of = class_chooser(self.method.classifier, dataset, class_of)
         skipped: list[tuple[str, str]] = []
+        found: list[Extracted] = []
+        with tqdm(total=len(dataset), desc=description, unit="image", disable=None) as progress:
+            for each in self.stream(dataset, class_id_of, batch_size, skipped):
+                found.append(each)
+                progress.update(len(found) + len(skipped) - progress.n)
+        if not found:
+            first = ": ".join(skipped[0]) if skipped else "it is empty"
+            raise ValueError(f"No image of {dataset.name} could be used ({first}).")
+        whole = Readings(
+            np.stack([each.class_ids for each in found]),
+            np.stack([each.scores for each in found]),
+            np.stack([each.features for each in found]),
+            {name: np.stack([each.readings[name] for each in found]) for name in self.readers},
+        )
+        table = FeatureTable.of(
+            [table_row(each.example, each.size) for each in found],
+            _classes(whole, 0),
+            _classes(whole, slice(1, None)),
+            np.array([each.degenerate for each in found]),
+            skipped,
+            began,
+        )
+        table.judged = {
+            name: np.stack([each.judged[name] for each in found]) for name in self.judges
+        }
+        return table
+
+    def stream(
+        self,
+        dataset: Dataset,
+        class_id_of: Callable[[Example], int],
+        batch_size: int,
+        skipped: list[tuple[str, str]],
+    ) -> Iterator[Extracted]:
+        """One pass over a data set, image by image.
+
+        Args:
+            dataset, batch_size: as of `extract`.
+            class_id_of: which class is asked for; see `class_chooser`.
+            skipped: gets (id, reason) for each example that cannot be used.
+
+        Yields:
+            What is read of each image that can be used, in the data set's order; not more than two
+            batches wait to be read.
+        """
+        waiting: collections.deque[tuple[Extracted, Future | None]] = collections.deque()
+
+        def finished() -> Extracted:
+            extracted, future = waiting.popleft()
+            if future is None:
+                return extracted
+            readings, judged = future.result()
+            return extracted._replace(readings=readings, judged=judged)
+
         size = min(batch_size, self.method.images_at_once(1 + self.top_k))
-        batches = read_batches(dataset, self.method.image_size, size, class_ids_of, skipped)
-        with (
-            tqdm(total=len(dataset), desc=description, unit="image", disable=None) as progress,
-            ThreadPoolExecutor(os.cpu_count()) as workers,
-        ):
+        batches = read_batches(dataset, self.method.image_size, size, class_id_of, skipped)
+        with ThreadPoolExecutor(os.cpu_count()) as workers:
             for pixels, batch in batches:
                 wanted = np.array([class_id for _, class_id, _ in batch], np.int32)
                 *numbers, maps = self.compiled(pixels, wanted)
-                parts.append(tuple(part.numpy() for part in numbers))
-                if self._looks_at_maps:
-                    # Not more than two batches of maps wait.
-                    for future in read[: -len(batch)]:
-                        future.result()
-                    maps = [each.numpy() for each in maps]
-                    for place, row in enumerate(batch):
+                class_ids, scores, table, degenerate = (part.numpy() for part in numbers)
+                maps = [each.numpy() for each in maps]
+                before = len(waiting)
+                for place, (example, _, original) in enumerate(batch):
+                    extracted = Extracted(
+                        *(example, original, class_ids[place], scores[place], table[place]),
+                        bool(degenerate[place]),
+                    )
+                    future = None
+                    if self._looks_at_maps:
                         of_image = [each[place] for each in maps]
-                        classes = parts[-1][0][place]
-                        read.append(workers.submit(self._read, row, classes, of_image))
-                rows += [table_row(example, size) for example, _, size in batch]
-                progress.update(len(rows) + len(skipped) - progress.n)
-        if not rows:
-            first = ": ".join(skipped[0]) if skipped else "it is empty"
-            raise ValueError(f"No image of {dataset.name} could be used ({first}).")
-        class_ids, scores, table, degenerate = map(np.concatenate, zip(*parts, strict=True))
-        both = [future.result() for future in read]
-        found, judged = zip(*both, strict=True) if both else ((), ())
-        of = {name: np.stack([each[name] for each in found]) for name in self.readers}
-        whole = Readings(class_ids, scores, table, of)
-        read_off = FeatureTable.of(
-            rows, _classes(whole, 0), _classes(whole, slice(1, None)), degenerate, skipped, began
-        )
-        read_off.judged = {name: np.stack([each[name] for each in judged]) for name in self.judges}
-        return read_off
+                        future = workers.submit(self._read, extracted, of_image)
+                    waiting.append((extracted, future))
+                for _ in range(before):
+                    yield finished()
+            while waiting:
+                yield finished()
 
     def _read(
-        self, row: Row, classes: np.ndarray, maps: Sequence[np.ndarray]
+        self, of: Extracted, maps: Sequence[np.ndarray]
     ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         """What each reader reads off an image's ``(K, h, w)`` maps, ``(K, F)``, and what each
         judge says of the first."""
-        example, _, size = row
         asked = [each[0] for each in maps]
-        judged = {name: judge(example, size, asked) for name, judge in self.judges.items()}
+        judged = {name: judge(of.example, of.size, asked) for name, judge in self.judges.items()}
         found: dict[str, np.ndarray] = {}
         if not self.readers:
             return found, judged
-        image = images.load(example.image)
-        first = [classes.tolist().index(class_id) for class_id in classes]  # a class is read once
+        image = images.load(of.example.image)
+        classes = of.class_ids.tolist()
+        first = [classes.index(class_id) for class_id in classes]  # a class is read once
         for name, reader in self.readers.items():
             once = {place: reader.read([each[place] for each in maps], image) for place in {*first}}
             found[name] = np.stack([once[place] for place in first])

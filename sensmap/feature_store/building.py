@@ -123,7 +123,7 @@ def _make(place: Path) -> None:
     if place.exists() and not place.is_dir():
         raise FileExistsError(f"The folder {place} cannot be made: a file is in its place.")
     place.mkdir(parents=True, exist_ok=True)
-    shards.sync(place.parent)
+    files.sync(place.parent)
     others = {path.name for path in place.iterdir()} - {lock.FILE, *_leftovers(place)}
     if others and manifest.FILE not in others:
         raise FileExistsError(

@@ -62,9 +62,9 @@ def write(folder: Path, number: int, count: int, images: Sequence[Row | Skipped]
                 for record in records:
                     writer.write(record)
             data = work.read_bytes()
-            sync(work)
+            files.sync(work)
             os.replace(work, target)
-            sync(folder)
+            files.sync(folder)
         finally:
             work.unlink(missing_ok=True)
     except (OSError, tf.errors.OpError) as error:
@@ -104,15 +104,6 @@ def clear(folder: Path) -> None:
     for pattern in (f"{INDEX}/*.json", "features-*-of-*.tfrecord"):
         for path in folder.glob(pattern):
             path.unlink()
-
-
-def sync(path: Path) -> None:
-    """Brings a file, or the names in a folder, to the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _checked(folder: Path, number: int, count: int) -> list[bytes]:
