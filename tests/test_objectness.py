@@ -5,6 +5,7 @@ import pytest
 
 from sensmap import boxes as box_geometry
 from sensmap import datasets, images, objectness
+from sensmap._opencv import cv2
 from sensmap.objectness import cues, parameters, superpixels
 
 WHOLE = [0, 0, 1, 1]
@@ -125,7 +126,7 @@ def test_superpixels_are_numbered_connected_and_large_enough():
     sizes = np.bincount(found.ravel())
     assert sizes.min() >= 25
     for label in range(len(sizes)):
-        count, _ = objectness.cv2.connectedComponents((found == label).astype(np.uint8))
+        count, _ = cv2.connectedComponents((found == label).astype(np.uint8))
         assert count == 2  # the background, and one part
 
 
