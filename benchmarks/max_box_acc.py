@@ -18,7 +18,7 @@ from absl import flags
 from benchmarks import _common
 from sensmap import protocols
 from sensmap._opencv import cv2
-from sensmap.metrics import _threshold_sweep
+from sensmap.metrics import _score_maps, _threshold_sweep
 from sensmap.report import tables
 
 _MAPS = flags.DEFINE_integer("maps", 200, "How many maps of each kind, at most 200.")
@@ -40,7 +40,7 @@ COLUMNS = (
 
 def ours(score_map: np.ndarray, truths: np.ndarray, contours: str) -> np.ndarray:
     """``(1000,)`` the best IoU at every threshold."""
-    scores = _threshold_sweep.normalize(score_map)
+    scores = _score_maps.normalize(score_map)
     by_level = _threshold_sweep.best_ious(scores, truths, contours)
     return by_level[_threshold_sweep.LEVEL_OF_THRESHOLD]
 

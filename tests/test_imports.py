@@ -32,6 +32,7 @@ PARTS = (
     ("class_model", "dense_crf", "localizers"),
     ("segmentation",),
     ("metrics",),
+    ("batches",),
     ("pipeline",),
     ("colocalizers", "localizer"),
     ("feature_store",),

@@ -7,8 +7,9 @@ import tensorflow as tf
 from keras import layers
 
 from sensmap import classifiers, datasets, features, images, maps
+from sensmap.batches import read_batches
 from sensmap.datasets import Dataset, Example, ExampleError
-from sensmap.pipeline import Extractor, image_class, read_batches, sanity_check
+from sensmap.pipeline import Extractor, image_class, sanity_check
 
 DIGITS = datasets.load("digits", split="fit", count=11)
 NAMES = [str(digit) for digit in range(10)]

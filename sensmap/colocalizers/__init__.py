@@ -4,8 +4,8 @@ What a localizer reads off one image's map, a co-localizer reads off what the im
 in common. It learns nothing from boxes: the images and the knowledge which of them show the same
 class are enough.
 
-A module ``sensmap/colocalizers/<name>.py`` offers ``create``, a class, and is then known by its
-name:
+A module ``sensmap/colocalizers/<name>.py`` offers ``create``, a class derived from `CoLocalizer`,
+and is then known by its name:
 
     ``create(**options)`` makes one; where ``create.needs_classifier`` is true it takes
     ``classifier=`` too;
@@ -19,6 +19,6 @@ The boxes depend on which examples are given with which labels and on nothing el
 order, nor on what the labels are called.
 """
 
-from sensmap.colocalizers._base import by_class, create, needs_classifier
+from sensmap.colocalizers._base import CoLocalizer, by_class, create, needs_classifier
 
-__all__ = ["by_class", "create", "needs_classifier"]
+__all__ = ["CoLocalizer", "by_class", "create", "needs_classifier"]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from sensmap import boxes as box_geometry
 from sensmap import registry
 from sensmap.datasets import Example
 
@@ -34,6 +36,44 @@ def create(name: str, **options) -> Any:
             f"it takes {', '.join(taken) or 'none'}."
         )
     return make(**options)
+
+
+class CoLocalizer:
+    """Base of the co-localizers; a subclass gives `locate`."""
+
+    title: str
+    needs_classifier = False
+
+    def boxes(
+        self, examples: Sequence[Example], labels: ArrayLike, description: str | None = None
+    ) -> np.ndarray:
+        """A box for each example.
+
+        Args:
+            examples: the images; ids must be unique.
+            labels: ``(N,)`` whole numbers, the class of each; below 0 for a class of its own.
+            description: what the progress bar says; the title by default.
+
+        Returns:
+            ``(N, 4)`` float32 xyxy, relative, valid.
+
+        Raises:
+            ExampleError: for an image that cannot be read, with its id.
+            ValueError: if the labels do not fit, or an id stands twice.
+        """
+        classes = by_class(examples, labels)
+        in_order = [[examples[position] for position in members] for members in classes]
+        found = np.zeros((len(examples), 4), np.float32)
+        with contextlib.closing(self.locate(in_order, description or self.title)) as located:
+            for members, boxes in zip(classes, located, strict=True):
+                found[members] = boxes
+        return box_geometry.make_valid(found)
+
+    def locate(
+        self, classes: Sequence[Sequence[Example]], description: str
+    ) -> Generator[np.ndarray]:
+        """The boxes of the images of each class, ``(n, 4)`` xyxy."""
+        raise TypeError(f"{type(self).__name__} is a co-localizer without `locate`.")
 
 
 def needs_classifier(name: str) -> bool:

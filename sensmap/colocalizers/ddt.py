@@ -30,16 +30,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow as tf
-from numpy.typing import ArrayLike
 from scipy.linalg import eigh
 from tqdm import tqdm
 
-from sensmap import boxes as box_geometry
-from sensmap.colocalizers._base import by_class
+from sensmap.batches import read_batches
+from sensmap.colocalizers._base import CoLocalizer
 from sensmap.datasets import Dataset, Example, ExampleError
 from sensmap.localizers._masks import largest_box
 from sensmap.maps import MEMORY_BUDGET, PIXELS, _layers, _memory
-from sensmap.pipeline import read_batches
 
 if TYPE_CHECKING:
     from sensmap.classifiers import Classifier
@@ -50,7 +48,7 @@ _BATCH = 32
 _ROUNDING = 1e-10
 
 
-class DDT:
+class DDT(CoLocalizer):
     """Boxes around what the images of a class have in common, by a classifier's inner layer.
 
     Images are read once, class by class, and the descriptors of one class are in memory at a
@@ -116,32 +114,15 @@ class DDT:
         # What lies behind the layer is not in the outputs, so it is never computed.
         return tf.cast(heard[0], tf.float32)
 
-    def boxes(
-        self, examples: Sequence[Example], labels: ArrayLike, description: str = title
-    ) -> np.ndarray:
-        """A box for each example.
-
-        Args:
-            examples: the images; ids must be unique.
-            labels: ``(N,)`` whole numbers, the class of each; below 0 for a class of its own.
-            description: what the progress bar says.
-
-        Returns:
-            ``(N, 4)`` float32 xyxy, relative, valid.
-
-        Raises:
-            ExampleError: for an image that cannot be read, with its id.
-            ValueError: if the labels do not fit, or an id stands twice.
-        """
-        classes = by_class(examples, labels)
-        in_order = [examples[position] for members in classes for position in members]
-        found = np.zeros((len(examples), 4), np.float32)
+    def locate(
+        self, classes: Sequence[Sequence[Example]], description: str
+    ) -> Generator[np.ndarray]:
+        """The boxes of the images of each class, ``(n, 4)`` xyxy."""
+        in_order = [example for of_class in classes for example in of_class]
         with contextlib.closing(self._descriptors(in_order, description)) as descriptors:
-            for members in classes:
-                of_class = list(itertools.islice(descriptors, len(members)))
-                for position, indicator in zip(members, indicators(of_class), strict=True):
-                    found[position] = largest_box(indicator > 0)
-        return box_geometry.make_valid(found)
+            for of_class in classes:
+                described = list(itertools.islice(descriptors, len(of_class)))
+                yield np.stack([largest_box(each > 0) for each in indicators(described)])
 
     def _descriptors(self, examples: Sequence[Example], description: str) -> Generator[np.ndarray]:
         """The descriptors ``(h, w, C)`` float32 of each image, in order."""

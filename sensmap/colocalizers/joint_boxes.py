@@ -27,17 +27,15 @@ more than 60 images is solved in parts.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
 from scipy.linalg import eigh
 
-from sensmap import boxes as box_geometry
 from sensmap import images, objectness
 from sensmap._opencv import cv2
-from sensmap.colocalizers._base import by_class
+from sensmap.colocalizers._base import CoLocalizer
 from sensmap.datasets import Example, ExampleError
 from sensmap.objectness import proposals
 from sensmap.parallel import in_threads
@@ -74,7 +72,7 @@ class Described(NamedTuple):
     colours: np.ndarray
 
 
-class JointBoxes:
+class JointBoxes(CoLocalizer):
     """Chooses a box in each image of a class so that they look alike, and like objects.
 
     An image whose class has no other gets its top window. Images are read once, at a reduced
@@ -96,7 +94,6 @@ class JointBoxes:
     """
 
     title = "Joint boxes"
-    needs_classifier = False
 
     def __init__(self, windows: int = 20, discriminability: float = 0.4, prior: float = 0.5):
         if windows < 1 or discriminability < 0 or prior < 0:
@@ -108,35 +105,22 @@ class JointBoxes:
         self.discriminability = discriminability
         self.prior = prior
 
-    def boxes(
-        self, examples: Sequence[Example], labels: ArrayLike, description: str = title
-    ) -> np.ndarray:
-        """A box for each example.
-
-        Args:
-            examples: the images; ids must be unique.
-            labels: ``(N,)`` whole numbers, the class of each; below 0 for a class of its own.
-            description: what the progress bar says.
-
-        Returns:
-            ``(N, 4)`` float32 xyxy, relative, valid.
-
-        Raises:
-            ExampleError: for an image that cannot be read, with its id.
-            ValueError: if the labels do not fit, or an id stands twice.
-        """
-        classes = by_class(examples, labels)
-        in_order = [examples[position] for members in classes for position in members]
+    def locate(
+        self, classes: Sequence[Sequence[Example]], description: str
+    ) -> Generator[np.ndarray]:
+        """The boxes of the images of each class, ``(n, 4)`` xyxy."""
+        in_order = [example for of_class in classes for example in of_class]
         described = in_threads(self._describe, in_order, description)
-        found = np.zeros((len(examples), 4), np.float32)
-        for members in classes:
-            for part in np.array_split(members, -(-len(members) // _TOGETHER)):
-                of_part = list(itertools.islice(described, len(part)))
-                for position, image, choice in zip(
-                    part, of_part, self._choose(of_part), strict=True
-                ):
-                    found[position] = image.windows.boxes[choice]
-        return box_geometry.make_valid(found)
+        for of_class in classes:
+            parts = np.array_split(np.arange(len(of_class)), -(-len(of_class) // _TOGETHER))
+            together = (list(itertools.islice(described, len(part))) for part in parts)
+            yield np.stack(
+                [
+                    image.windows.boxes[choice]
+                    for part in together
+                    for image, choice in zip(part, self._choose(part), strict=True)
+                ]
+            )
 
     def _describe(self, example: Example) -> Described:
         try:

@@ -101,7 +101,7 @@ def from_images(
             if needy and classifier is None:
                 continue
             joint = colocalizers.create(name, **({"classifier": classifier} if needy else {}))
-            title, boxes = joint.title, joint.boxes(examples, table.labels, joint.title)
+            title, boxes = joint.title, joint.boxes(examples, table.labels)
         else:
             continue
         seconds = (time.perf_counter() - began) / len(examples)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sensmap import protocols
-from sensmap.metrics import _intervals, _threshold_sweep
+from sensmap.metrics import _intervals, _score_maps, _threshold_sweep
 
 LEVELS = _threshold_sweep.LEVELS
 
@@ -53,7 +53,7 @@ def sweep(
     ((255,), 1.0)
     """
     _check_contours(contours)
-    scores = _threshold_sweep.normalize(score_map)
+    scores = _score_maps.normalize(score_map)
     truth = protocols.wsol_truths(protocols.checked_boxes(truth, "true"), size, inclusive)
     if not len(truth):
         return np.full(LEVELS, np.nan)

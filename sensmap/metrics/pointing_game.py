@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from sensmap import protocols
 from sensmap._opencv import cv2
-from sensmap.metrics import _by_class, _intervals, _threshold_sweep
+from sensmap.metrics import _by_class, _intervals, _score_maps
 
 TOLERANCE = 15
 
@@ -38,7 +38,7 @@ def point(score_map: ArrayLike, size: tuple[int, int]) -> tuple[int, int]:
     >>> point([[0, 0], [0, 1]], (8, 4))
     (3, 6)
     """
-    array = _threshold_sweep.checked_map(score_map)
+    array = _score_maps.checked_map(score_map)
     height, width = protocols.checked_size(size)
     resized = cv2.resize(array, (width, height), interpolation=cv2.INTER_LINEAR)
     y, x = np.unravel_index(int(resized.argmax()), resized.shape)

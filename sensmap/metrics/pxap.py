@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from sensmap._opencv import cv2
 from sensmap.masks import IGNORE
-from sensmap.metrics import _threshold_sweep
+from sensmap.metrics import _score_maps
 
 
 def histograms(score_map: ArrayLike, mask: ArrayLike, thresholds: int) -> np.ndarray:
@@ -34,7 +34,7 @@ def histograms(score_map: ArrayLike, mask: ArrayLike, thresholds: int) -> np.nda
     >>> histograms([[0, 1], [0, 1]], [[0, 1], [255, 1]], thresholds=2).sum(axis=1).tolist()
     [12544, 25088]
     """
-    scores = _threshold_sweep.normalize(score_map)
+    scores = _score_maps.normalize(score_map)
     truth = _resized(mask)
     edges = _edges(thresholds)
     # Which bin a score is in is guessed, then checked against the edges: quicker than a search.
@@ -178,5 +178,5 @@ def _resized(mask: ArrayLike) -> np.ndarray:
     if array.min() < 0 or array.max() > IGNORE:
         wrong = array.min() if array.min() < 0 else array.max()
         raise ValueError(f"A mask holds class indices, 0 to {IGNORE}; received {wrong}.")
-    side = _threshold_sweep.SIZE
+    side = _score_maps.SIZE
     return cv2.resize(array.astype(np.uint8), (side, side), interpolation=cv2.INTER_NEAREST)

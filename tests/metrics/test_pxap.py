@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 from sklearn.metrics import average_precision_score
 
 from sensmap import masks
-from sensmap.metrics import _threshold_sweep
+from sensmap.metrics import _score_maps
 from sensmap.metrics.pxap import PxAP, average_precision, histograms
 
 PIXELS = 224**2
@@ -90,7 +90,7 @@ def test_against_scikit_learn(images):
     # Only values that are bins of their own: as many thresholds as there can be scores.
     scores, truth = [], []
     for score_map, mask in images:
-        kept = np.floor(1000 * _threshold_sweep.normalize(score_map)) / 1000
+        kept = np.floor(1000 * _score_maps.normalize(score_map)) / 1000
         resized = mask[np.arange(224) * 2 // 224][:, np.arange(224) * 5 // 224]
         scores.append(kept[resized != 255])
         truth.append(resized[resized != 255] == 1)
@@ -108,7 +108,7 @@ def test_against_scikit_learn(images):
 @settings(max_examples=20, deadline=None)
 @given(arrays(np.float64, (6, 6), elements=st.floats(0, 1)), st.sampled_from([7, 100, 1000]))
 def test_bins_are_those_of_a_search_among_the_thresholds(score_map, thresholds):
-    scores = _threshold_sweep.normalize(score_map)
+    scores = _score_maps.normalize(score_map)
     edges = np.append(np.arange(thresholds) * (1 / thresholds), [1.0, 2.0])
     expected, _ = np.histogram(scores, bins=edges)
     found = histograms(score_map, np.ones((1, 1), int), thresholds)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from sensmap._opencv import cv2
+from sensmap.metrics import _score_maps
 from sensmap.metrics import _threshold_sweep as sweep
 
 # Score maps with the boxes that thresholds of 0, 0.2, 0.4, 0.6 and 0.8 leave of them.
@@ -182,30 +183,6 @@ def test_equals_the_plain_sweep_on_maps_of_photographs(shared, kind, contours):
     text = (shared / "goldens" / "max_box_acc_expected.json").read_text()
     for name, score_map in zip(ids, maps, strict=True):
         truths = np.array(json.loads(text)["gt_boxes_224"][name])
-        scores = sweep.normalize(score_map)
+        scores = _score_maps.normalize(score_map)
         found = sweep.best_ious(scores, truths, contours)
         assert found.tolist() == plain(scores, truths, contours).tolist()
-
-
-def test_normalize_resizes_and_scales():
-    scores = sweep.normalize(np.array([[1, 2], [3, 4]], np.float32))
-    assert (scores.shape, scores.dtype) == ((224, 224), np.float64)
-    assert (scores.min(), scores.max()) == (0, 1)
-    assert (scores == sweep.normalize(np.array([[1.0, 2.0], [3.0, 4.0]]))).all()
-    assert not sweep.normalize(np.full((3, 3), 7.0)).any()
-
-
-@pytest.mark.parametrize(
-    ("score_map", "message"),
-    [
-        ([[0.0, np.nan]], "must be finite; received nan"),
-        ([[0.0, -np.inf]], "must be finite; received -inf"),
-        ([0.0, 1.0], r"shape \(h, w\); received the shape \(2,\)"),
-        (np.zeros((0, 3)), r"received the shape \(0, 3\)"),
-        ([["a"]], "real numbers"),
-        ([[1j]], "type complex128"),
-    ],
-)
-def test_normalize_refuses_what_is_no_map(score_map, message):
-    with pytest.raises(ValueError, match=message):
-        sweep.normalize(score_map)
