@@ -52,7 +52,7 @@ def best_ious(scores: np.ndarray, truths: np.ndarray, contours: str) -> np.ndarr
     ``(x, y, min(x + w, W - 1), min(y + h, H - 1))``, and none gives ``(0, 0, 0, 0)``.
 
     Args:
-        scores: ``(H, W)`` float64, 0 to 1, as `_score_maps.normalize` gives them; sides of 2 to 300.
+        scores: ``(H, W)`` float64 from 0 to 1, as `_score_maps.normalize` gives; sides 2 to 300.
         truths: ``(n, 4)`` whole numbers, x0, y0, x1, y1 in pixels of the map; at least one.
         contours: ``"single"`` or ``"multi"``.
 
