@@ -13,8 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from absl import flags
 
-from sensmap import classifiers, datasets, files
-from sensmap import flags as binaries
+from sensmap import binaries, classifiers, datasets, files
 from sensmap.report import tables
 
 REPOSITORY = Path(__file__).resolve().parents[1]

@@ -13,6 +13,7 @@ from typing import Any
 
 from absl import flags
 
+from sensmap import binaries
 from sensmap import flags as shared
 
 FLAGS = flags.FLAGS
@@ -58,8 +59,8 @@ def run(_: Sequence[str]) -> None:
             "classifier": classifier.source,
             "settings": [each.config for each in visualisers],
             "classifier_config": classifier.config,
-            "configuration": shared.configuration(__name__),
-            "versions": shared.versions(),
+            "configuration": binaries.configuration(__name__),
+            "versions": binaries.versions(),
         }
         text = class_models.write(work, found, name_of, result)
     print(f"\n{text}\n\n{FLAGS.output}/report.html")
@@ -91,7 +92,7 @@ def _visualisers(classifier) -> list:
 
 
 def main() -> None:
-    shared.run(run)
+    binaries.run(run)
 
 
 if __name__ == "__main__":

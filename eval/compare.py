@@ -16,6 +16,7 @@ from typing import Any
 
 from absl import flags
 
+from sensmap import binaries
 from sensmap import flags as shared
 
 FLAGS = flags.FLAGS
@@ -52,8 +53,8 @@ def run(arguments: Sequence[str]) -> None:
                 "title": "Comparison of two methods on the same images",
                 "runs": {"a": _run(paths[0]), "b": _run(paths[1])},
                 **found,
-                "configuration": shared.configuration(__name__),
-                "versions": shared.versions(),
+                "configuration": binaries.configuration(__name__),
+                "versions": binaries.versions(),
             }
             files.write_json(work / "compare.json", record)
             parts = [*lines, *map(tables.as_markdown, made)]
@@ -91,7 +92,7 @@ def _run(path: Path) -> Mapping[str, Any]:
 
 
 def main() -> None:
-    shared.run(run, takes_arguments=True)
+    binaries.run(run, takes_arguments=True)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ from typing import Any, NamedTuple
 
 from absl import flags
 
+from sensmap import binaries
 from sensmap import flags as shared
 
 FLAGS = flags.FLAGS
@@ -85,9 +86,9 @@ def run(_: Sequence[str]) -> None:
         found = _measure(data, watch)
         table, methods = found.table, found.methods
         last = methods[-1]
-        shared.report_skipped(table)
+        binaries.report_skipped(table)
         if found.missing:
-            shared.warn(f"{len(found.missing)} images have none and count as missed")
+            binaries.warn(f"{len(found.missing)} images have none and count as missed")
         labels = predictions.class_ids(table, data, found.network)
         with watch.stage("measures"):
             rows = scores.score(methods, table, data, labels, FLAGS.seed)
@@ -115,10 +116,10 @@ def run(_: Sequence[str]) -> None:
                 **{f"stand-in boxes: {why}": count for why, count in last.stand_ins.items()},
             },
             "seconds": watch.seconds,
-            "data": shared.data_record(data, table),
+            "data": binaries.data_record(data, table),
             "fitted_on": list(found.fitted_on),
-            "configuration": shared.configuration(__name__),
-            "versions": shared.versions(),
+            "configuration": binaries.configuration(__name__),
+            "versions": binaries.versions(),
         }
         text = record.write(work, result, table, methods, labels, shown, worst)
     print(f"\n{text}\n\n{FLAGS.output}/report.html")
@@ -159,7 +160,7 @@ def _measure(data, watch) -> Measured:
         return _measure_external(data, watch)
     classifier = shared.classifier()
     with watch.stage("check of the classifier"):
-        accuracy = shared.report_sanity(classifier, data)
+        accuracy = binaries.report_sanity(classifier, data)
     way = _measure_folds if FLAGS.folds else _measure_fitted
     return way(classifier, data, watch)._replace(network=classifier, accuracy=accuracy)
 
@@ -272,7 +273,7 @@ def _compared_with(data, table, classifier, folds, watch) -> list:
 
 
 def main() -> None:
-    shared.run(run)
+    binaries.run(run)
 
 
 if __name__ == "__main__":

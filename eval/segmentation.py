@@ -17,6 +17,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
+from sensmap import binaries
 from sensmap import flags as shared
 
 FLAGS = flags.FLAGS
@@ -63,7 +64,7 @@ def run(_: Sequence[str]) -> None:
         data = shared.dataset()
         classifier = shared.classifier()
         if unknown := segmentation_evaluation.unknown_classes(data, classifier):
-            shared.warn(f"the classifier does not know, and cannot find: {', '.join(unknown)}")
+            binaries.warn(f"the classifier does not know, and cannot find: {', '.join(unknown)}")
         method = shared.map_method(classifier)
         background = _background(method, data, watch)
         segmenter = Segmenter(method, background["weight"], crf)
@@ -74,7 +75,7 @@ def run(_: Sequence[str]) -> None:
         found = segmentation_evaluation.evaluate(
             segmenter, data, FLAGS.classes_of, keep, background["ellipse"]
         )
-        shared.report_skipped(found)
+        binaries.report_skipped(found)
         failures = segmentation_analysis.analyse(
             found.confusions[found.rows[-1]["method"]],
             found.scored,
@@ -112,10 +113,10 @@ def run(_: Sequence[str]) -> None:
                 **found.classes,
             },
             "seconds": _seconds(watch.seconds, found.seconds),
-            "data": shared.data_record(data, found),
+            "data": binaries.data_record(data, found),
             "classifier": classifier.config,
-            "configuration": shared.configuration(__name__),
-            "versions": shared.versions(),
+            "configuration": binaries.configuration(__name__),
+            "versions": binaries.versions(),
         }
         text = report.write(work, result, shown, worst)
     print(f"\n{text}\n\n{FLAGS.output}/report.html")
@@ -139,7 +140,7 @@ def _background(method, data, watch) -> dict:
             method, other, FLAGS.classes_of, data.ids, FLAGS.seed
         )
     print(f"Background: weight {fitted.background:g}, chosen on {len(fitted)} of {other.name}.")
-    chosen_on = shared.data_record(other, fitted) | {
+    chosen_on = binaries.data_record(other, fitted) | {
         "mean_iou": {f"{weight:g}": found for weight, found in fitted.mean_iou.items()}
     }
     return {"weight": fitted.background, "ellipse": fitted.ellipse, "chosen_on": chosen_on}
@@ -175,7 +176,7 @@ def _unsubtracted(method):
 
 
 def main() -> None:
-    shared.run(run)
+    binaries.run(run)
 
 
 if __name__ == "__main__":

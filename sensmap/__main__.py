@@ -15,6 +15,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
+from sensmap import binaries
 from sensmap import flags as shared
 
 FLAGS = flags.FLAGS
@@ -53,7 +54,7 @@ def run(arguments: Sequence[str]) -> None:
         localize = photographs.by_localizer(_localizer(), wanted, FLAGS.top_k)
     failed = photographs.run(paths, localize, sys.stdout.write, FLAGS.overlays, FLAGS.overwrite)
     for _, reason in failed:
-        shared.warn(reason)
+        binaries.warn(reason)
     if failed:
         raise ValueError(f"{len(failed)} of {len(paths)} images could not be used.")
 
@@ -71,7 +72,7 @@ def _localizer():
 
 
 def main() -> None:
-    shared.run(run, takes_arguments=True)
+    binaries.run(run, takes_arguments=True)
 
 
 if __name__ == "__main__":

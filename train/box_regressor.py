@@ -15,8 +15,8 @@ from collections.abc import Sequence
 
 from absl import flags
 
+from sensmap import binaries, registry, splits
 from sensmap import flags as shared
-from sensmap import registry, splits
 
 FLAGS = flags.FLAGS
 
@@ -56,22 +56,22 @@ def run(_: Sequence[str]) -> None:
     with files.output_folder(FLAGS.output, FLAGS.overwrite) as work:
         classifier = shared.classifier()
         data = shared.dataset()
-        accuracy = shared.report_sanity(classifier, data)
+        accuracy = binaries.report_sanity(classifier, data)
         method = shared.map_method(classifier)
         extractor = predictions.extractor_for(method, [estimator], top_k=0)
         table = extractor.extract(data, FLAGS.class_of, FLAGS.batch_size)
-        shared.report_skipped(table)
+        binaries.report_skipped(table)
         if FLAGS.ready_made:
             estimator = ready_made.adapt(ready_made.regressor(method), table.features)
         else:
             estimator.fit(predictions.readings(estimator, table.asked), table.truths)
         config = {
-            "data": shared.data_record(data, table),
+            "data": binaries.data_record(data, table),
             "fitted_on_boxes_of": 0 if FLAGS.ready_made else getattr(estimator, "images_", 0),
             "baselines": ready_made.baselines() if FLAGS.ready_made else baselines(table.truths),
             "sanity": accuracy,
-            "configuration": shared.configuration(__name__),
-            "versions": shared.versions(),
+            "configuration": binaries.configuration(__name__),
+            "versions": binaries.versions(),
         }
         Localizer(method, estimator, config).write_into(work)
     used = f"adapted to {len(table)} images" if FLAGS.ready_made else _fit_of(estimator)
@@ -117,8 +117,8 @@ def _fit_store() -> None:
             },
             "fitted_on_boxes_of": estimator.images_,
             "baselines": baselines(truths),
-            "configuration": shared.configuration(__name__),
-            "versions": shared.versions(),
+            "configuration": binaries.configuration(__name__),
+            "versions": binaries.versions(),
         }
         Localizer(method, estimator, config).write_into(work)
     print(f"{FLAGS.output}: {estimator.title}, {_fit_of(estimator)}, from {FLAGS.store}.")
@@ -133,7 +133,7 @@ def _fit_of(estimator) -> str:
 
 
 def main() -> None:
-    shared.run(run)
+    binaries.run(run)
 
 
 if __name__ == "__main__":

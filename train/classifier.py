@@ -18,6 +18,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
+from sensmap import binaries
 from sensmap import flags as shared
 
 FLAGS = flags.FLAGS
@@ -76,14 +77,14 @@ def run(_: Sequence[str]) -> None:
         )
         loading.write_into(classifier, work)
         record = {
-            "configuration": shared.configuration(__name__),
-            "versions": shared.versions(),
+            "configuration": binaries.configuration(__name__),
+            "versions": binaries.versions(),
             **history,
             "validation": _validated(classifier),
         }
         files.write_json(work / "training.json", record)
     for name, reason in history["skipped"]:
-        shared.warn(f"skipped {name}: {reason}")
+        binaries.warn(f"skipped {name}: {reason}")
     print(
         f"{FLAGS.output}: trained on {history['images']} images of {len(data.classes)} classes, "
         f"training accuracy {100 * history['accuracy'][-1]:.1f}%."
@@ -146,7 +147,7 @@ def _validated(classifier):
 
 
 def main() -> None:
-    shared.run(run)
+    binaries.run(run)
 
 
 if __name__ == "__main__":

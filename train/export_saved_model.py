@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
+from sensmap import binaries
 from sensmap import flags as shared
 
 FLAGS = flags.FLAGS
@@ -43,7 +44,7 @@ def run(_: Sequence[str]) -> None:
 
 
 def main() -> None:
-    shared.run(run)
+    binaries.run(run)
 
 
 if __name__ == "__main__":

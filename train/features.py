@@ -13,8 +13,8 @@ from collections.abc import Sequence
 
 from absl import flags
 
+from sensmap import binaries, registry
 from sensmap import flags as shared
-from sensmap import registry
 
 FLAGS = flags.FLAGS
 
@@ -56,7 +56,7 @@ def run(_: Sequence[str]) -> None:
     estimators = shared.estimators(FLAGS.localizer)
     classifier = shared.classifier()
     data = shared.dataset()
-    shared.report_sanity(classifier, data)
+    binaries.report_sanity(classifier, data)
     wanted = predictions.extractor_for(shared.map_method(classifier), estimators, FLAGS.top_k)
     # Judges score maps against the truth: nothing to learn from.
     extractor = Extractor(wanted.method, wanted.feature_name, wanted.readers, wanted.top_k)
@@ -71,16 +71,16 @@ def run(_: Sequence[str]) -> None:
             FLAGS.overwrite,
         )
     except KeyboardInterrupt:
-        shared.warn("interrupted; finished shards are kept, and the same command goes on")
+        binaries.warn("interrupted; finished shards are kept, and the same command goes on")
         sys.exit(130)
     for line in built.other_versions:
-        shared.warn(f"shards of two versions are together now: {line}")
+        binaries.warn(f"shards of two versions are together now: {line}")
     if FLAGS.repair:
         for name in built.made:
             print(f"Made again: {name}.")
     used = len(built.store)
     if used < len(data):
-        shared.warn(f"skipped {len(data) - used} of {len(data)} images; the store says why")
+        binaries.warn(f"skipped {len(data) - used} of {len(data)} images; the store says why")
     print(
         f"{FLAGS.output}: features of {used} images; {len(built.made)} shards made, "
         f"{built.taken_over} taken over."
@@ -101,7 +101,7 @@ def _check() -> None:
 
 
 def main() -> None:
-    shared.run(run)
+    binaries.run(run)
 
 
 if __name__ == "__main__":
