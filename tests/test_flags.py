@@ -1,12 +1,7 @@
 """What the flags of the binaries mean."""
 
-import signal
-import subprocess
-import sys
-
 import keras
 import pytest
-import tensorflow as tf
 from absl import flags as absl_flags
 
 from sensmap import binaries, classifiers

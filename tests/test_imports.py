@@ -41,6 +41,7 @@ PARTS = (
     ("analysis", "segmentation_analysis"),
     ("report",),
     ("comparison", "evaluation", "photographs", "segmentation_evaluation"),
+    ("binaries",),
     ("flags",),
     ("__main__",),
 )
