@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
-from sensmap.maps import _layers, _rectifiers
+from sensmap.maps import _layers, _rectifiers, _strided
 from sensmap.maps._base import Choice, Sensitivity, given
 
 if TYPE_CHECKING:
@@ -79,9 +79,8 @@ class Derivatives:
             `Sensitivity` with the axis of classes: of each place what ``reduce`` gave, stacked
             to ``(N, K, ...)``.
         """
-        scores, outputs, tape = self._forward(inputs)
+        scores, outputs, backward = self._forward(inputs)
         class_ids = choose(scores)
-        backward = tape.gradient if self._rule == "gradient" else tf.gradients
         found: list[list[tf.Tensor]] = []
         for rank in range(class_ids.shape[1]):
             seed = tf.one_hot(class_ids[:, rank], scores.shape[1], on_value=self._scale)
@@ -93,12 +92,16 @@ class Derivatives:
                     raise ValueError(f"The class scores do not depend on {name!r}; choose another.")
             found.append(
                 [
-                    reduce(tf.cast(derivative, tf.float32) / self._scale, tf.cast(at, tf.float32))
+                    reduce(self._unscaled(derivative), tf.cast(at, tf.float32))
                     for derivative, at in zip(derivatives, outputs, strict=True)
                 ]
             )
         maps = tuple(tf.stack(of_layer, axis=1) for of_layer in zip(*found, strict=True))
         return Sensitivity(maps, class_ids, scores)
+
+    def _unscaled(self, derivative: tf.Tensor) -> tf.Tensor:
+        found = tf.cast(derivative, tf.float32)
+        return found if self._scale == 1.0 else found / self._scale
 
     def graph(self, reduce: Reduce, classes: int) -> tf.Graph:
         """The graph of a pass for so many classes, over a batch of any size."""
@@ -117,33 +120,39 @@ class Derivatives:
         )
         return function.get_concrete_function().graph
 
-    def _forward(self, inputs: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor], tf.GradientTape]:
-        """Class scores, the output of each place, and the tape that knows the way between."""
+    def _forward(self, inputs: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor], Callable]:
+        """Class scores, the output of each place, and what differentiates the one with respect
+        to the others."""
         outputs: dict[str, tf.Tensor] = {}
         faults: list[str] = []  # raised below, for Keras wraps what is raised inside a layer
         names = {id(layer): name for name, layer in self._inner.items()}
-        if self._rule == "gradient":
-            rewriting: contextlib.AbstractContextManager = contextlib.nullcontext()
-        else:
-            rewriting = _rectifiers.rewritten(self._rule, self._classifier.source)
-        with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
+        with contextlib.ExitStack() as context:
+            if self._rule != "gradient":
+                context.enter_context(_rectifiers.rewritten(self._rule, self._classifier.source))
+            backward: Callable = tf.gradients
+            watch: Callable = lambda tensor: None  # noqa: E731
+            if tf.executing_eagerly():
+                tape = tf.GradientTape(persistent=True, watch_accessed_variables=False)
+                backward, watch = context.enter_context(tape).gradient, tape.watch
+            else:
+                context.enter_context(_strided.rewritten())
 
-            def watch(layer, _, output):
+            def heard(layer, _, output):
                 name = names[id(layer)]
                 if name in outputs:
                     faults.append(f"{name!r} is used more than once in a pass")
                 elif not tf.is_tensor(output) or len(output.shape) != 4:
                     faults.append(f"{name!r} gives no feature map (N, height, width, channels)")
                 else:
-                    tape.watch(output)
+                    watch(output)
                     outputs[name] = output
 
             if _layers.PIXELS in self.layers:
-                tape.watch(inputs)
+                watch(inputs)
                 outputs[_layers.PIXELS] = inputs
-            with _layers.listening(list(self._inner.values()), watch), rewriting:
-                scores = self._classifier.scores_from_input(inputs)
+            context.enter_context(_layers.listening(list(self._inner.values()), heard))
+            scores = self._classifier.scores_from_input(inputs)
         faults += [f"{name!r} is not used in a pass" for name in self.layers if name not in outputs]
         if faults:
             raise ValueError(f"The layer {faults[0]}; choose another.")
-        return scores, [outputs[name] for name in self.layers], tape
+        return scores, [outputs[name] for name in self.layers], backward

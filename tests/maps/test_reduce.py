@@ -30,3 +30,11 @@ def test_the_names_are_checked():
     assert all(_reduce.check(name) == name for name in _reduce.REDUCTIONS)
     with pytest.raises(ValueError, match="no reduction over channels 'sum'; choose one of max, "):
         _reduce.check("sum")
+
+
+@pytest.mark.parametrize("name", sorted(_reduce.REDUCTIONS))
+def test_few_channels_and_many_are_reduced_alike(name):
+    padding = [[0, 0], [0, 0], [0, 0], [0, 6]]
+    few = _reduce.REDUCTIONS[name](DERIVATIVE, ACTIVATION)
+    many = _reduce.REDUCTIONS[name](tf.pad(DERIVATIVE, padding), tf.pad(ACTIVATION, padding))
+    np.testing.assert_allclose(many * (4 if name == "mean" else 1), few, rtol=1e-6)
