@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
-from sensmap.maps import _layers, _rectifiers, _strided
+from sensmap.maps import _folding, _layers, _rectifiers, _strided
 from sensmap.maps._base import Choice, Sensitivity, given
 
 if TYPE_CHECKING:
@@ -131,11 +131,16 @@ class Derivatives:
                 context.enter_context(_rectifiers.rewritten(self._rule, self._classifier.source))
             backward: Callable = tf.gradients
             watch: Callable = lambda tensor: None  # noqa: E731
+
+            def needed(tensor):
+                return any(tensor is each for each in outputs.values())
+
             if tf.executing_eagerly():
                 tape = tf.GradientTape(persistent=True, watch_accessed_variables=False)
                 backward, watch = context.enter_context(tape).gradient, tape.watch
             else:
                 context.enter_context(_strided.rewritten())
+                context.enter_context(_folding.folded(self._classifier.model, needed))
 
             def heard(layer, _, output):
                 name = names[id(layer)]

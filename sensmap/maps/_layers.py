@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -62,14 +62,30 @@ def find(model: keras.Model, name: str) -> keras.Layer:
 
 
 @contextlib.contextmanager
-def listening(
-    layers: Sequence[keras.Layer], heard: Callable[[keras.Layer, tuple, Any], None]
-) -> Iterator[None]:
-    """While the context lasts, ``heard(layer, inputs, output)`` follows each call of a layer.
+def calling(calls: Mapping[keras.Layer, Callable]) -> Iterator[None]:
+    """While the context lasts, these functions stand in place of the layers' ``call``.
 
     Keras looks ``call`` up on the layer, so an attribute of the instance stands before the
     class's method; the layer is as before when the context ends.
     """
+    before = {layer: vars(layer).get("call") for layer in calls}
+    # Past Keras's attribute tracking: a function is no state of the layer.
+    for layer, call in calls.items():
+        object.__setattr__(layer, "call", call)
+    try:
+        yield
+    finally:
+        for layer, call in before.items():
+            if call is None:
+                object.__delattr__(layer, "call")
+            else:
+                object.__setattr__(layer, "call", call)
+
+
+def listening(
+    layers: Sequence[keras.Layer], heard: Callable[[keras.Layer, tuple, Any], None]
+) -> contextlib.AbstractContextManager:
+    """While the context lasts, ``heard(layer, inputs, output)`` follows each call of a layer."""
 
     def listener(layer: keras.Layer) -> Callable:
         call = layer.call
@@ -81,14 +97,7 @@ def listening(
 
         return call_and_tell
 
-    # Past Keras's attribute tracking: a function is no state of the layer.
-    for layer in layers:
-        object.__setattr__(layer, "call", listener(layer))
-    try:
-        yield
-    finally:
-        for layer in layers:
-            object.__delattr__(layer, "call")
+    return calling({layer: listener(layer) for layer in layers})
 
 
 def bottlenecks(model: keras.Model, input_size: tuple[int, int]) -> list[tuple[str, tf.Tensor]]:
