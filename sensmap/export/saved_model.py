@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
 
 from sensmap import files
 from sensmap.export import warmup
@@ -32,8 +33,16 @@ from sensmap.localizer import Localizer
 EXTRA = "assets.extra"
 CONFIG_FILE = "sensmap.json"
 NAMES_FILE = "class_names.txt"
+MODEL_FILE = "saved_model.pb"
 MODELS_FILE = "models.config"
 BATCHING_FILE = "batching_parameters.txt"
+
+# The gradient is in the graph already, and the rules that it was traced by are none that TensorFlow
+# could save (`sensmap.maps`): they take operations, it has tensors only.
+_OPTIONS = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+
+# Where an operation names its rule.
+_RULE = "_gradient_op_type"
 
 _MODEL = """\
   config {{
@@ -94,7 +103,8 @@ def export_saved_model(
     servable = Servable(localizer, top_k, with_map)
     target = Path(folder) / name / str(version)
     with files.output_folder(target, overwrite) as work, _as_os_error(target):
-        tf.saved_model.save(servable.module, os.fspath(work), servable.signatures)
+        tf.saved_model.save(servable.module, os.fspath(work), servable.signatures, _OPTIONS)
+        _forget_rules(work / MODEL_FILE)
         extra = work / EXTRA
         extra.mkdir()
         size = localizer.method.image_size
@@ -119,6 +129,18 @@ def _as_os_error(target: Path) -> Iterator[None]:
         raise OSError(
             f"{target}: cannot be written ({reason}); nothing was left behind."
         ) from error
+
+
+def _forget_rules(path: Path) -> None:
+    """Takes the names of rules for derivatives off the operations: loaders warn of each that they
+    do not know, and nothing differentiates an export."""
+    model = saved_model_pb2.SavedModel.FromString(path.read_bytes())
+    for graph in model.meta_graphs:
+        for function in graph.graph_def.library.function:
+            for node in function.node_def:
+                if _RULE in node.attr and node.attr[_RULE].s.startswith(b"sensmap>"):
+                    del node.attr[_RULE]
+    path.write_bytes(model.SerializeToString(deterministic=True))
 
 
 def _config(localizer: Localizer, about: dict[str, Any]) -> dict[str, Any]:

@@ -7,9 +7,10 @@ import resource
 import numpy as np
 import pytest
 import tensorflow as tf
-from exported import NAMES, make_localizer
+from exported import NAMES, follow, make_localizer, picture
 
-from sensmap.export import export_saved_model, saved_model, warmup
+from sensmap import maps
+from sensmap.export import ServedModel, export_saved_model, saved_model, warmup
 from sensmap.localizer import Localizer
 
 
@@ -185,3 +186,15 @@ def test_variables_outside_of_keras_are_exported_too(tmp_path):
     batch = np.full((1, 24, 32, 3), 9, np.uint8)
     found = loaded.signatures["images"](images=tf.constant(batch))
     np.testing.assert_allclose(found["boxes"][:, 0], scaled(batch).boxes, atol=1e-5)
+
+
+@pytest.mark.parametrize("rule", ["guided", "deconvnet"])
+def test_rules_for_derivatives_stay_behind_and_their_results_do_not(localizer, tmp_path, rule):
+    other = follow(maps.create(rule, localizer.classifier))
+    export = export_saved_model(other, tmp_path)
+    # A loader would look for it among the rules that it knows, and warn.
+    assert b"sensmap>" not in (export / "saved_model.pb").read_bytes()
+    batch = np.stack([picture(40, 50, seed) for seed in range(2)])
+    found = ServedModel(export)(batch).boxes[:, 0]
+    np.testing.assert_allclose(found, other(batch).boxes, atol=1e-6)
+    assert np.abs(found - localizer(batch).boxes).max() > 1e-3, "boxes this alike prove nothing"
