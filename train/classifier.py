@@ -9,6 +9,10 @@ features, with images of random sizes (Shimoda & Yanai 2016, section 3.1):
     python -m train.classifier --task=multilabel --architecture=VGG16 --weights=imagenet \
         --dataset=voc --root=VOC2012 --split=trainaug --part=train --output=runs/voc/classifier
 
+On several GPUs --strategy=mirrored shares each batch out, and --mixed_precision=bfloat16 computes
+in 16 bits; the classifier is one of float32 all the same. Images that do not fit into memory are
+decoded in each epoch.
+
 With --part=train it is measured on --part=validation, which training.json tells. Writes a folder
 that every --classifier takes: model.keras (class scores before softmax), classifier.json
 (preprocessing, class names, ...) and training.json (settings, accuracy).
@@ -25,6 +29,7 @@ FLAGS = flags.FLAGS
 
 shared.define_dataset()
 shared.define_output()
+shared.define_compute()
 flags.DEFINE_enum(
     "task", "single_label", ["single_label", "multilabel"], "how many classes an image has"
 )
@@ -57,7 +62,7 @@ def run(_: Sequence[str]) -> None:
     multilabel = FLAGS.task == "multilabel"
     if not multilabel:
         shared.refuse("it is of --task=multilabel", *MULTILABEL_FLAGS)
-    from sensmap import files
+    from sensmap import compute, files
     from sensmap.classifiers import loading, training
 
     data = shared.dataset()
@@ -73,6 +78,9 @@ def run(_: Sequence[str]) -> None:
             learning_rate=FLAGS.learning_rate,
             seed=FLAGS.seed,
             multilabel=multilabel,
+            strategy=compute.strategy(FLAGS.strategy),
+            mixed_precision=FLAGS.mixed_precision,
+            jit_compile=FLAGS.jit_compile,
             **sizes,
         )
         loading.write_into(classifier, work)

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from sensmap import images
+from sensmap import compute, images
 from sensmap.classifiers.class_names import ClassIndex
 from sensmap.classifiers.class_scores import before_softmax
 from sensmap.classifiers.keras_errors import reason
@@ -45,6 +45,8 @@ class Classifier:
         source: what to call the model in records.
         multilabel: whether an image may have several of the classes, so that probabilities are a
             sigmoid of each score; None to go by what ends the model.
+        mixed_precision: one of `sensmap.compute.PRECISIONS` for the layers to compute in; "none"
+            to leave them as they are.
 
     Attributes:
         model: the Keras model of the scores before softmax, background included.
@@ -65,6 +67,7 @@ class Classifier:
         class_offset: int = 0,
         source: str | None = None,
         multilabel: bool | None = None,
+        mixed_precision: str = "none",
     ):
         self.source = source or f"keras.Model {model.name}"
         self.preprocessing = preprocessing
@@ -86,6 +89,14 @@ class Classifier:
         scores = self._probe(self.model, probe)
         if removed is not None:
             _check_removal(removed, scores, self._probe(model, probe), self.source)
+        if compute.check_precision(mixed_precision) != "none":
+            self.model = self._in_precision(mixed_precision)
+            scores = self._probe(self.model, probe)
+            if not np.isfinite(scores).all():
+                raise ValueError(
+                    f"{self.source} gives NaN or infinite outputs in {mixed_precision}; bfloat16 "
+                    "has the range of float32."
+                )
         self.num_classes = _check_scores(scores, class_offset, self.source)
         self.class_names = _check_names(class_names, self.num_classes, class_offset)
 
@@ -112,7 +123,14 @@ class Classifier:
             "multilabel": self.multilabel,
             "class_names_sha256": names and hashlib.sha256("\n".join(names).encode()).hexdigest(),
             "fingerprint": self.fingerprint,
+            # Only where there is any, so that what was recorded before there was stays valid.
+            **({} if self.mixed_precision == "none" else {"mixed_precision": self.mixed_precision}),
         }
+
+    @functools.cached_property
+    def mixed_precision(self) -> str:
+        """What precision layers compute in, other than float32: ``"none"``, ``"float16"``, ..."""
+        return compute.precision_of(self.model)
 
     @property
     def takes_any_size(self) -> bool:
@@ -178,6 +196,14 @@ class Classifier:
             lambda pixels: self.scores_from_input(self.preprocess(pixels)),
             input_signature=signature,
         )
+
+    def _in_precision(self, precision: str) -> keras.Model:
+        try:
+            return compute.in_precision(self.model, precision)
+        except Exception as error:  # whatever a layer that is made again raises
+            raise ValueError(
+                f"{self.source} cannot compute in {precision}: {reason(error)}"
+            ) from error
 
     def _probe(self, model: keras.Model, network_input: np.ndarray) -> np.ndarray:
         """The outputs for one image, where the model gives one array of them."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 
-from sensmap import files
+from sensmap import compute, files
 from sensmap.classifiers import applications, class_names
 from sensmap.classifiers.classifier import Classifier
 from sensmap.classifiers.keras_errors import reason
@@ -27,6 +27,7 @@ def load(
     class_names: str | os.PathLike | Sequence[str] | None = None,
     class_offset: int = 0,
     input_size: tuple[int, int] | None = None,
+    mixed_precision: str = "none",
 ) -> Classifier:
     """Loads a classifier.
 
@@ -41,6 +42,8 @@ def load(
         class_names: a file of them (`sensmap.classifiers.class_names.read`), or the names.
         class_offset: how many outputs, from the first, stand for the background.
         input_size: ``(height, width)`` in pixels, for models of flexible size.
+        mixed_precision: ``"float16"`` or ``"bfloat16"`` for layers to compute in; ``"none"`` to
+            leave them as they are.
 
     Raises:
         FileNotFoundError: if a file is missing.
@@ -49,22 +52,27 @@ def load(
     """
     mode = Preprocessing.of(preprocessing) if isinstance(preprocessing, str) else preprocessing
     names = _names(class_names)
+    precision = compute.check_precision(mixed_precision)
     if isinstance(source, keras.Model):
         _refuse_weights(weights, "a Keras model")
-        return Classifier(source, _required(mode, "a Keras model"), input_size, names, class_offset)
+        mode = _required(mode, "a Keras model")
+        return Classifier(source, mode, input_size, names, class_offset, mixed_precision=precision)
     application = applications.find(str(source))
     if application is not None and not Path(source).exists():
-        return _load_application(application, mode, weights, names, class_offset, input_size)
+        return _load_application(
+            application, mode, weights, names, class_offset, input_size, precision
+        )
     _refuse_weights(weights, str(source))
     if Path(source).is_dir():
-        return _load_folder(Path(source), mode, names, class_offset, input_size)
+        return _load_folder(Path(source), mode, names, class_offset, input_size, precision)
     if not Path(source).is_file():
         raise FileNotFoundError(
             f"There is no classifier {str(source)!r}: neither a file or folder, nor one of "
             f"keras.applications: {', '.join(applications.names())}."
         )
     mode = _required(mode, str(source))
-    return Classifier(_read_model(source), mode, input_size, names, class_offset, Path(source).name)
+    name, model = Path(source).name, _read_model(source)
+    return Classifier(model, mode, input_size, names, class_offset, name, mixed_precision=precision)
 
 
 def save(classifier: Classifier, folder: str | os.PathLike, overwrite: bool = False) -> None:
@@ -90,7 +98,9 @@ def write_into(classifier: Classifier, work: Path) -> None:
     files.write_json(work / CONFIG_FILE, config)
 
 
-def _load_application(name, mode, weights, names, class_offset, input_size) -> Classifier:
+def _load_application(
+    name, mode, weights, names, class_offset, input_size, precision
+) -> Classifier:
     own = applications.preprocessing(name)
     if weights == "imagenet":
         if mode is not None and mode != own:
@@ -104,10 +114,12 @@ def _load_application(name, mode, weights, names, class_offset, input_size) -> C
     model = applications.build(name, weights, num_outputs, input_size)
     # By its name only: an artefact does not tell how a machine's folders are called.
     source = f"keras.applications.{name}, weights {weights and Path(weights).name}"
-    return Classifier(model, mode or own, input_size, names, class_offset, source)
+    return Classifier(
+        model, mode or own, input_size, names, class_offset, source, mixed_precision=precision
+    )
 
 
-def _load_folder(folder: Path, mode, names, class_offset, input_size) -> Classifier:
+def _load_folder(folder: Path, mode, names, class_offset, input_size, precision) -> Classifier:
     if not (folder / CONFIG_FILE).is_file():
         raise ValueError(
             f"{folder}: not a classifier's folder, for it has no {CONFIG_FILE}; give the "
@@ -134,7 +146,8 @@ def _load_folder(folder: Path, mode, names, class_offset, input_size) -> Classif
     for key, value in asked.items():
         if value is not None and value != recorded[key]:
             raise ValueError(f"{folder}: recorded with another {key}; leave {key} out.")
-    classifier = Classifier(_read_model(folder / MODEL_FILE), **recorded, source=source)
+    model = _read_model(folder / MODEL_FILE)
+    classifier = Classifier(model, **recorded, source=source, mixed_precision=precision)
     if classifier.fingerprint != fingerprint:
         raise ValueError(
             f"{folder}: {MODEL_FILE} is not the model that {CONFIG_FILE} was written for."

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+import contextlib
 from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 from tqdm import tqdm
 
-from sensmap import images
+from sensmap import compute
 from sensmap.classifiers import applications, fully_convolutional, loading
+from sensmap.classifiers._training_data import Batches
 from sensmap.classifiers.classifier import Classifier
 from sensmap.classifiers.preprocessing import Preprocessing
-from sensmap.datasets import Dataset, Example, ExampleError
-
-# Images that are held as examples while they are decoded.
-_READ_AT_ONCE = 64
+from sensmap.datasets import Dataset
 
 
 def small_cnn(input_size: tuple[int, int], num_classes: int) -> keras.Model:
@@ -154,6 +152,9 @@ def train(
     multilabel: bool = False,
     sizes: tuple[int, int] | None = None,
     input_size: tuple[int, int] | None = None,
+    strategy: tf.distribute.Strategy | None = None,
+    mixed_precision: str = "none",
+    jit_compile: bool = False,
 ) -> tuple[Classifier, dict[str, Any]]:
     """Trains a model of class scores on the labels of images.
 
@@ -177,13 +178,19 @@ def train(
         sizes: for a model of any input size, the least and the greatest side that the images of
             a step are resized to, which is drawn for each; half of the steps mirror them.
         input_size: for a model of any input size, the one that the classifier works at.
+        strategy: whose replicas compute a part of each step; each normalises its part by itself
+            where the model has batch normalisation.
+        mixed_precision: what layers compute in, as of `sensmap.compute.in_precision`; the
+            classifier is one of float32 in any case.
+        jit_compile: whether XLA compiles a step, anew for each size of images.
 
     Returns:
         The classifier, and what happened: images, skipped ones and the accuracy by epoch.
 
     Raises:
         ValueError: if the data set has fewer than two classes, or not as many as the model has
-            outputs, or no image could be used, or the training diverges.
+            outputs, or no image could be used, or the batches cannot be divided over the replicas,
+            or the training diverges.
     """
     if len(dataset.classes) < 2:
         raise ValueError(
@@ -194,46 +201,24 @@ def train(
             f"The model has {model.output_shape[-1]} outputs for {len(dataset.classes)} classes."
         )
     keras.utils.set_random_seed(seed)
-    skipped: list[tuple[str, str]] = []
     greatest = (sizes[1],) * 2 if sizes else input_size or model.input_shape[1:3]
-    pixels, found = _read(dataset, greatest, skipped)
-    if multilabel:
-        labels = np.array(
-            [np.isin(np.arange(len(dataset.classes)), each) for each in found], np.float32
-        )
-        loss: Any = keras.losses.BinaryCrossentropy(from_logits=True)
-        accuracy: Any = keras.metrics.BinaryAccuracy("accuracy", threshold=0.0)
-    else:
-        labels = np.array([each[0] for each in found])
-        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        accuracy = "accuracy"
-    steps = -(-len(pixels) // batch_size)
-    model.compile(
-        keras.optimizers.Adam(
-            keras.optimizers.schedules.CosineDecay(learning_rate, epochs * steps)
-        ),
-        loss,
-        metrics=[accuracy],
-    )
-    batches = _Batches(pixels, labels, preprocessing, batch_size, seed, sizes)
-    history: dict[str, list[float]] = {"accuracy": [], "loss": []}
-    with tqdm(total=epochs * steps, desc="Training", unit="step", disable=None) as progress:
-
-        def step(batch: int, logs: dict) -> None:
-            progress.update()
-            progress.set_postfix(accuracy=f"{logs['accuracy']:.3f}", refresh=False)
-
-        def epoch(number: int, logs: dict) -> None:
-            for name, values in history.items():
-                values.append(round(float(logs[name]), 4))
-
-        follow = keras.callbacks.LambdaCallback(on_train_batch_end=step, on_epoch_end=epoch)
-        model.fit(batches, epochs=epochs, verbose=0, callbacks=[follow])
-    if not all(np.isfinite(weight).all() for weight in model.get_weights()):
+    replicas = strategy.num_replicas_in_sync if strategy else 1
+    with Batches(
+        dataset, greatest, preprocessing, batch_size, seed, multilabel, sizes, replicas
+    ) as batches:
+        with strategy.scope() if strategy else contextlib.nullcontext():
+            trained = _trained_copy(model, mixed_precision, strategy)
+            steps = epochs * batches.steps
+            _compile(trained, learning_rate, steps, multilabel, mixed_precision, jit_compile)
+        history = _fit(trained, batches, epochs)
+    weights = trained.get_weights()
+    if not all(np.isfinite(weight).all() for weight in weights):
         raise ValueError(
             "The training diverged: weights became NaN or infinite; take a smaller learning rate "
             f"than {learning_rate:g}."
         )
+    if trained is not model:
+        model.set_weights(weights)
     classifier = Classifier(
         model,
         preprocessing,
@@ -242,78 +227,62 @@ def train(
         source=f"{model.name} on {dataset.name}",
         multilabel=multilabel,
     )
-    return classifier, {"images": len(pixels), "skipped": skipped, **history}
+    return classifier, {"images": batches.count, "skipped": batches.skipped, **history}
 
 
-class _Batches(keras.utils.PyDataset):
-    """Shuffled batches, in another order each epoch, the same for the same seed; resized and
-    mirrored at random where sizes are given."""
-
-    def __init__(self, pixels, labels, preprocessing, batch_size, seed, sizes):
-        super().__init__()
-        self._data = pixels, labels
-        self._sizes = sizes
-        self._preprocessing, self._batch_size = preprocessing, batch_size
-        self._random = np.random.default_rng(seed)
-        self.on_epoch_end()
-
-    def __len__(self) -> int:
-        return -(-len(self._order) // self._batch_size)
-
-    def __getitem__(self, index: int):
-        chosen = self._order[index * self._batch_size : (index + 1) * self._batch_size]
-        pixels, labels = (each[chosen] for each in self._data)
-        if self._sizes:
-            pixels = images.resize(pixels, (self._sides[index],) * 2).numpy()
-            pixels = pixels[:, :, :: -1 if self._mirrored[index] else 1]
-        return self._preprocessing(pixels.astype(np.float32)), labels
-
-    def on_epoch_end(self) -> None:
-        self._order = self._random.permutation(len(self._data[0]))
-        if self._sizes:
-            low, high = self._sizes
-            self._sides = self._random.integers(low, high + 1, len(self))
-            self._mirrored = self._random.integers(0, 2, len(self))
+def _trained_copy(
+    model: keras.Model, mixed_precision: str, strategy: tf.distribute.Strategy | None
+) -> keras.Model:
+    """What is trained in place of the model: itself, or a copy in the scope of the strategy."""
+    if mixed_precision != "none":
+        return compute.in_precision(model, mixed_precision)
+    if strategy is None:
+        return model
+    copy = keras.models.clone_model(model)
+    copy.set_weights(model.get_weights())
+    return copy
 
 
-def _read(
-    dataset: Dataset, input_size: Sequence[int], skipped: list[tuple[str, str]]
-) -> tuple[np.ndarray, list[tuple[int, ...]]]:
-    """All images at one size, rounded to uint8 to be held in memory, and their labels."""
-    height, width = input_size
-    pixels = np.empty((len(dataset), height, width, 3), np.uint8)
-    labels: list[tuple[int, ...]] = []
+def _compile(
+    model: keras.Model,
+    learning_rate: float,
+    steps: int,
+    multilabel: bool,
+    mixed_precision: str,
+    jit_compile: bool,
+) -> None:
+    decay = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
+    optimizer: Any = keras.optimizers.Adam(decay)
+    if mixed_precision == "float16":
+        # Or else small gradients become 0; bfloat16 has the range of float32.
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    if multilabel:
+        loss: Any = keras.losses.BinaryCrossentropy(from_logits=True)
+        accuracy: Any = keras.metrics.BinaryAccuracy("accuracy", threshold=0.0)
+    else:
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        accuracy = "accuracy"
+    model.compile(optimizer, loss, metrics=[accuracy], jit_compile=jit_compile)
 
-    def load(example: Example) -> np.ndarray | str:
-        try:
-            resized, _ = images.load_resized(example.image, (height, width))
-        except ExampleError as error:
-            return str(error)
-        return np.rint(resized).astype(np.uint8)
 
-    with (
-        ThreadPoolExecutor(2) as readers,
-        tqdm(total=len(dataset), desc="Reading", unit="image", disable=None) as progress,
-    ):
-        for start in range(0, len(dataset), _READ_AT_ONCE):
-            # Examples come from one thread, as a data set may expect; only decoding has several.
-            found = []
-            for position in range(start, min(start + _READ_AT_ONCE, len(dataset))):
-                try:
-                    example = dataset[position]
-                    if not example.labels:
-                        raise ExampleError("it has no label")
-                    found.append(example)
-                except ExampleError as error:
-                    skipped.append((dataset.ids[position], str(error)))
-            for example, loaded in zip(found, readers.map(load, found), strict=True):
-                if isinstance(loaded, str):
-                    skipped.append((example.id, loaded))
-                else:
-                    pixels[len(labels)] = loaded
-                    labels.append(example.labels)
-            progress.update(min(_READ_AT_ONCE, len(dataset) - start))
-    if not labels:
-        first = ": ".join(skipped[0]) if skipped else "it is empty"
-        raise ValueError(f"No image of {dataset.name} could be used ({first}).")
-    return pixels[: len(labels)], labels
+def _fit(model: keras.Model, batches: Batches, epochs: int) -> dict[str, list[float]]:
+    """Trains with progress; the accuracy and the loss by epoch."""
+    history: dict[str, list[float]] = {"accuracy": [], "loss": []}
+    with tqdm(total=epochs * batches.steps, desc="Training", unit="step", disable=None) as progress:
+
+        def step(batch: int, logs: dict) -> None:
+            progress.update()
+            progress.set_postfix(accuracy=f"{logs['accuracy']:.3f}", refresh=False)
+
+        follow = keras.callbacks.LambdaCallback(on_train_batch_end=step)
+        for _ in range(epochs):
+            data = batches.epoch()
+            try:
+                logs = model.fit(data, shuffle=False, verbose=0, callbacks=[follow]).history
+            except tf.errors.OpError:
+                if batches.failure:
+                    raise batches.failure from None
+                raise
+            for name, values in history.items():
+                values.append(round(float(logs[name][0]), 4))
+    return history

@@ -1,14 +1,20 @@
 """Training on image labels alone."""
 
-import threading
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 
-from sensmap.classifiers import Preprocessing, training
+from sensmap import classifiers
+from sensmap.classifiers import Preprocessing, _training_data, training
 from sensmap.datasets import Dataset, Example, ExampleError
 
+ROOT = Path(__file__).resolve().parents[2]
 RED, GREEN = (200, 30, 30), (30, 200, 30)
 
 
@@ -41,6 +47,17 @@ def train(dataset, seed=0, **options):
     model, preprocessing = training.architecture("small_cnn", (16, 16), 2, seed=seed)
     settings = {"epochs": 3, "batch_size": 16, "learning_rate": 5e-3, **options}
     return training.train(model, dataset, preprocessing, seed=seed, **settings)
+
+
+def train_linear(dataset, **options):
+    """As `train`, with a network that is traced in no time."""
+    keras.utils.set_random_seed(0)
+    ending = [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(2)]
+    model = keras.Sequential(
+        [keras.Input((8, 8, 3)), keras.layers.Conv2D(2, 3, activation="relu"), *ending]
+    )
+    settings = {"epochs": 3, "batch_size": 16, "learning_rate": 5e-2, **options}
+    return training.train(model, dataset, Preprocessing.of("tf"), **settings)
 
 
 def test_it_learns_what_colour_tells():
@@ -85,25 +102,29 @@ def test_what_cannot_be_used_is_named():
     }
 
 
-def test_labels_stay_with_their_images_across_chunks(monkeypatch):
-    monkeypatch.setattr(training, "_READ_AT_ONCE", 3)
-    examples = [coloured()[position] for position in range(8)]
-    examples[4] = Example(id="text", image=b"hello", labels=(0,))
-    pixels, labels = training._read(listed(examples), (16, 16), [])
-    assert labels == [(0,), (1,), (0,), (1,), (1,), (0,), (1,)]
-    # Red has more red than green.
-    assert (pixels[..., 0].mean(axis=(1, 2)) > 128).tolist() == [label == 0 for (label,) in labels]
+@pytest.mark.parametrize("options", [{}, {"batch_size": 5}])
+def test_a_data_set_that_is_not_held_gives_the_same_weights(monkeypatch, options):
+    good = coloured(20)
+    examples = [*good, ExampleError("its XML is broken"), Example("text", b"hello", (0,))]
+    held, history = train_linear(listed(examples), **options)
+    monkeypatch.setattr(_training_data, "HELD_BYTES", 0)
+    decoded, same_history = train_linear(listed(examples), **options)
+    assert held.fingerprint == decoded.fingerprint
+    assert history == same_history
+    assert [name for name, _ in history["skipped"]] == ["unread20", "text"]
 
 
-def test_examples_are_read_by_one_thread_in_order():
-    dataset, seen = coloured(10), []
+def test_the_learning_rate_ends_at_0_with_the_last_step():
+    examples = [*coloured(20), ExampleError("its XML is broken")]
+    classifier, _ = train_linear(listed(examples), batch_size=5, epochs=2)
+    optimizer = classifier.model.optimizer
+    assert int(optimizer.iterations) == 2 * 4
+    assert float(optimizer.learning_rate) == pytest.approx(0)
 
-    def read(position):
-        seen.append((position, threading.get_ident()))
-        return dataset[position]
 
-    training._read(Dataset("watched", ["red", "green"], dataset.ids, read), (16, 16), [])
-    assert seen == [(position, threading.get_ident()) for position in range(10)]
+def test_nothing_is_said_where_there_is_no_terminal(capfd):
+    train_linear(coloured(16), epochs=1)
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize(
@@ -120,9 +141,118 @@ def test_data_sets_that_are_refused(dataset, message):
         train(dataset)
 
 
+def test_a_training_whose_images_disappear_is_refused(monkeypatch):
+    monkeypatch.setattr(_training_data, "HELD_BYTES", 0)
+    dataset, seen = coloured(16), []
+
+    def read(position):
+        if position in seen:
+            raise ExampleError("gone")
+        seen.append(position)
+        return dataset[position]
+
+    with pytest.raises(ValueError, match=r"images of a batch can still be read \(image.*: gone\)"):
+        train_linear(Dataset("vanishing", ["red", "green"], dataset.ids, read))
+
+
 def test_a_training_that_diverges_is_refused():
     with pytest.raises(ValueError, match=r"diverged: weights became NaN .* smaller learning rate"):
         train(coloured(), learning_rate=float("nan"))
+
+
+# --- Precision, XLA and several devices ---
+
+
+# Convolutions of float16 are slow on CPUs, so the network that they train is the smaller one.
+@pytest.mark.parametrize(
+    ("precision", "method", "size"), [("bfloat16", train, 16), ("float16", train_linear, 8)]
+)
+def test_mixed_precision_learns_as_well_and_gives_a_float32_classifier(
+    tmp_path, precision, method, size
+):
+    classifier, history = method(coloured(), epochs=8, mixed_precision=precision)
+    assert history["accuracy"][-1] > 0.95
+    classifiers.save(classifier, tmp_path / "saved")
+    saved = classifiers.load(tmp_path / "saved")
+    assert saved.fingerprint == classifier.fingerprint
+    assert {layer.compute_dtype for layer in saved.model.layers} == {"float32"}
+    assert {weight.dtype for weight in saved.model.weights} == {"float32"}
+    plain = np.stack([np.full((size, size, 3), colour, np.uint8) for colour in (RED, GREEN)])
+    assert saved.class_scores(plain).argmax(axis=1).tolist() == [0, 1]
+
+
+def test_mixed_precision_computes_in_it_and_scales_the_loss(monkeypatch):
+    seen = []
+    monkeypatch.setattr(training, "_fit", lambda model, *_: seen.append(model) or {})
+    train_linear(coloured(), mixed_precision="float16")
+    (model,) = seen
+    assert [layer.compute_dtype for layer in model.layers] == ["float16"] * 2 + ["float32"]
+    assert isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
+
+
+def test_xla_gives_nearly_the_same_weights():
+    plain, compiled = (train_linear(coloured(20), jit_compile=jit)[0] for jit in (False, True))
+    assert (plain.model.jit_compile, compiled.model.jit_compile) == (False, True)
+    for one, other in zip(plain.model.get_weights(), compiled.model.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+# Logical devices must be made before TensorFlow starts, so another process is needed.
+ON_TWO_DEVICES = """
+import json, sys
+import keras, numpy as np, tensorflow as tf
+
+(cpu,) = tf.config.list_physical_devices("CPU")
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+
+from sensmap import compute, datasets
+from sensmap import classifiers
+from sensmap.classifiers import Preprocessing, training
+
+strategy = compute.strategy("mirrored")
+digits = datasets.load("digits", count=22)
+
+def train(strategy):
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([
+        keras.Input((16, 16, 3)), keras.layers.Conv2D(4, 3, activation="relu"),
+        keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(10),
+    ])
+    options = {"epochs": 3, "batch_size": 8, "learning_rate": 1e-2, "strategy": strategy}
+    classifier, history = training.train(model, digits, Preprocessing.of("tf"), **options)
+    return np.concatenate([weight.ravel() for weight in classifier.model.get_weights()]), history
+
+one, one_history = train(None)
+two, two_history = train(strategy)
+try:
+    training.train(keras.Sequential([keras.Input((16, 16, 3)), keras.layers.Flatten(),
+                                     keras.layers.Dense(10)]),
+                   digits, Preprocessing.of("tf"), epochs=1, batch_size=5, strategy=strategy)
+except ValueError as error:
+    refused = str(error)
+print(json.dumps({
+    "replicas": strategy.num_replicas_in_sync,
+    "apart": float(np.abs(one - two).max()),
+    "losses": [one_history["loss"], two_history["loss"]],
+    "refused": refused,
+}))
+"""
+
+
+def test_two_devices_give_nearly_the_same_weights_as_one():
+    found = subprocess.run(
+        [sys.executable, "-c", ON_TWO_DEVICES],
+        cwd=ROOT,
+        env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    answers = json.loads(found.stdout)
+    assert answers["replicas"] == 2
+    assert answers["apart"] < 1e-4
+    np.testing.assert_allclose(*answers["losses"], atol=2e-4)
+    assert "a multiple of the 2 replicas" in answers["refused"]
 
 
 # --- Architectures ---
@@ -216,7 +346,7 @@ def train_multilabel(dataset, seed=0, **options):
 
 
 def test_it_learns_several_labels():
-    classifier, history = train_multilabel(halves())
+    classifier, history = train_multilabel(halves(), seed=1)
     assert classifier.multilabel
     assert classifier.takes_any_size
     assert classifier.input_size == (40, 40)
@@ -242,8 +372,6 @@ def test_training_may_start_at_a_layer():
 
 
 def test_it_starts_from_a_classifiers_folder(tmp_path):
-    from sensmap import classifiers
-
     classifier, _ = train(coloured(), epochs=1)
     classifiers.save(classifier, tmp_path / "start")
     model, preprocessing = training.multilabel_architecture(str(tmp_path / "start"), 3)
