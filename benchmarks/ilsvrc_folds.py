@@ -24,10 +24,11 @@ from absl import flags
 
 from benchmarks import _common
 from sensmap import localizers, maps, splits
+from sensmap.feature_table import FeatureTable
 from sensmap.features import quantiles
 from sensmap.maps import PIXELS
 from sensmap.metrics.corloc import CorLoc
-from sensmap.pipeline import Extractor, FeatureTable
+from sensmap.pipeline import Extractor
 from sensmap.report.tables import Column, number, with_interval
 
 _CLASSIFIER = flags.DEFINE_enum(

@@ -39,6 +39,7 @@ shared.define_classifier()
 shared.define_dataset(part="test")
 shared.define_maps(several=True)
 shared.define_batch()
+shared.define_compute()
 shared.define_output()
 flags.DEFINE_list(
     "localizer", [], "folders that train/box_regressor.py wrote, or names of localizers"
@@ -138,11 +139,13 @@ def _check() -> None:
     if FLAGS.saved_model:
         holds = "--saved_model holds the classifier and the localizer"
         shared.refuse(holds, *shared.CLASSIFIER_FLAGS, *shared.MAP_FLAGS, "top_k")
+        shared.refuse(holds, *shared.COMPUTE_FLAGS)
     if FLAGS.ready_made:
         shared.refuse("the ready-made regressor is for quantiles", "features", "localizer_option")
     if FLAGS.scoremaps or FLAGS.boxes:
         given_maps = "maps or boxes come from another tool"
         shared.refuse(given_maps, *shared.CLASSIFIER_FLAGS, *shared.MAP_FLAGS, "top_k", "class_of")
+        shared.refuse(given_maps, *shared.COMPUTE_FLAGS)
     elif not FLAGS.saved_model:
         shared.require("classifier")
     if FLAGS.learning_curve and not FLAGS.folds:
@@ -181,7 +184,9 @@ def _measure_fitted(classifier, data, watch) -> Measured:
     found: list = []
     for localizer in localizers:
         predictions.refuse_fitted(localizer.config, data)
-        extractor = predictions.extractor_for(localizer.method, [localizer.estimator], FLAGS.top_k)
+        estimators = [localizer.estimator]
+        extractor = predictions.extractor_for(localizer.method, estimators, FLAGS.top_k)
+        extractor = shared.computed(extractor)
         with watch.stage("maps and what is read off them"):
             table = extractor.extract(data, FLAGS.class_of, FLAGS.batch_size)
         predicted = predictions.predict(table, localizer)
@@ -210,7 +215,7 @@ def _measure_folds(classifier, data, watch) -> Measured:
     found: list = []
     curve: list = []
     for method in shared.map_methods(classifier):
-        extractor = predictions.extractor_for(method, estimators, FLAGS.top_k)
+        extractor = shared.computed(predictions.extractor_for(method, estimators, FLAGS.top_k))
         name = map_title(method)
         with watch.stage("maps and what is read off them"):
             table = extractor.extract(data, FLAGS.class_of, FLAGS.batch_size, description=name)

@@ -8,7 +8,6 @@ read off its maps, in threads too. So memory does not grow with the images.
 from __future__ import annotations
 
 import collections
-import dataclasses
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,11 +18,12 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from sensmap import features, images
+from sensmap import compute, features, images
 from sensmap.batches import read_batches
 from sensmap.classifiers.class_names import ClassIndex, match_classes
 from sensmap.classifiers.sanity import SanityCheck
 from sensmap.datasets import Dataset, Example, ExampleError
+from sensmap.feature_table import FeatureTable, Readings, image_class, table_row
 from sensmap.maps import PREDICTED, MapMethod, given_and_top
 from sensmap.metrics.average_precision import MeanAveragePrecision
 
@@ -33,98 +33,6 @@ TRUTH, PREDICTION = "truth", "predicted"
 # Scores an image's maps, one ``(h, w)`` a layer, against what is known of it: a few numbers. It
 # gets the example, its original size, and the maps.
 Judge = Callable[[Example, tuple[int, int], Sequence[np.ndarray]], np.ndarray]
-
-
-class Readings(NamedTuple):
-    """What a box is read from, for each image; K classes an image in place of one have an axis.
-
-    Attributes:
-        class_ids: ``(N,)`` or ``(N, K)`` int32, the classifier's classes that the maps are of.
-        scores: ``(N,)`` or ``(N, K)`` float32, their class scores before softmax.
-        features: ``(N, F)`` or ``(N, K, F)`` float32, computed on the device.
-        of: by a localizer's name what it has read off the maps, of the same shapes.
-    """
-
-    class_ids: np.ndarray
-    scores: np.ndarray
-    features: np.ndarray
-    of: Mapping[str, np.ndarray] = {}
-
-
-@dataclasses.dataclass
-class FeatureTable:
-    """What is known of each image of a data set after one pass over it; one row an image.
-
-    Attributes:
-        ids: the images' ids.
-        asked: what was read from the maps of the class asked for.
-        guessed: the same of the classes with the highest scores, best first; ``(N, K, ...)``.
-        labels: ``(N,)`` int32, the images' own class in the data set, -1 without one; of an
-            image with several classes the first.
-        truths: for each image its ``(n, 4)`` boxes of that class (of any, without a class).
-        sizes: ``(N, 2)`` int32, height and width of the original images.
-        skipped: what could not be used, as (id, reason).
-        dropped: boxes that were left out of usable images (empty, inverted, outside), as
-            (id, reason).
-        degenerate: how many maps said nothing (NaN or zero everywhere) and count as uniform.
-        seconds: the time that the pass took.
-        judged: by a judge's name what it says of each image's maps of the class asked for,
-            ``(N, ...)``.
-    """
-
-    ids: list[str]
-    asked: Readings
-    guessed: Readings
-    labels: np.ndarray
-    truths: list[np.ndarray]
-    sizes: np.ndarray
-    skipped: list[tuple[str, str]]
-    dropped: list[tuple[str, str]]
-    degenerate: int
-    seconds: float
-    judged: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    @property
-    def features(self) -> np.ndarray:
-        """``(N, F)`` float32 features of the maps of the class asked for."""
-        return self.asked.features
-
-    @property
-    def class_ids(self) -> np.ndarray:
-        """``(N,)`` int32, the classes asked for."""
-        return self.asked.class_ids
-
-    @classmethod
-    def of(
-        cls,
-        rows: Sequence[tuple],
-        asked: Readings,
-        guessed: Readings,
-        degenerate: np.ndarray,
-        skipped: list[tuple[str, str]],
-        began: float,
-    ) -> FeatureTable:
-        """Puts a table together from the `table_row` of each image and what a pass gave for it."""
-        ids, labels, truths, sizes, dropped = zip(*rows, strict=True)
-        return cls(
-            ids=list(ids),
-            asked=asked,
-            guessed=guessed,
-            labels=np.array(labels, np.int32),
-            truths=list(truths),
-            sizes=np.array(sizes, np.int32),
-            skipped=skipped,
-            dropped=[
-                (name, reason)
-                for name, reasons in zip(ids, dropped, strict=True)
-                for reason in reasons
-            ],
-            degenerate=int(np.sum(degenerate)),
-            seconds=time.perf_counter() - began,
-        )
 
 
 class Extracted(NamedTuple):
@@ -159,13 +67,20 @@ class Extractor:
         readers: localizers that read maps on the host (``in_graph`` is False), by name.
         top_k: of how many best classes to read the maps, besides the class asked for.
         judges: what scores the maps of the class asked for against the truth, by name.
+        strategy: what shares each batch out to its replicas (`sensmap.compute.strategy`); the
+            classifier is one that was loaded under its ``scope()``. None for one device.
+        jit_compile: whether XLA compiles it, for batches of one size: smaller ones are filled up.
 
     Attributes:
-        method, feature_name, readers, top_k, judges: as given.
+        method, feature_name, readers, top_k, judges, strategy, jit_compile: as given.
         compiled: from ``(N, height, width, 3)`` float32 pixels and ``(N,)`` int32 class ids to
             class ids and scores ``(N, 1 + K)``, features ``(N, 1 + K, F)``, which maps of the
             class asked for said nothing, and, for readers and judges only, the maps; one
             `tf.function` for all batches.
+
+    Raises:
+        ValueError: for a classifier that was loaded outside of the strategy's scope; for a map
+            method with random numbers, which XLA draws differently.
 
     >>> import keras, numpy as np
     >>> from sensmap import classifiers, datasets, maps
@@ -183,25 +98,47 @@ class Extractor:
         readers: Mapping[str, Any] | None = None,
         top_k: int = 0,
         judges: Mapping[str, Judge] | None = None,
+        strategy: tf.distribute.Strategy | None = None,
+        jit_compile: bool = False,
     ):
         self.method = method
         self.feature_name = feature_name
         self.readers = dict(readers or {})
         self.top_k = top_k
         self.judges = dict(judges or {})
+        self.strategy = strategy
+        self.jit_compile = jit_compile
+        if strategy is not None:
+            compute.check_scope(method.classifier.model, strategy)
+        if jit_compile:
+            compute.check_exact(method.compiled.get_concrete_function().graph, self._name)
         height, width = method.image_size
-        self.compiled = tf.function(
-            self._batch,
-            input_signature=[
-                tf.TensorSpec([None, height, width, 3], tf.float32),
-                tf.TensorSpec([None], tf.int32),
-            ],
-            autograph=False,
-        )
+        signature = [
+            tf.TensorSpec([None, height, width, 3], tf.float32),
+            tf.TensorSpec([None], tf.int32),
+        ]
+        self.compiled = compute.compiled(self._batch, signature, strategy, jit_compile)
+
+    def computed_by(self, strategy: tf.distribute.Strategy | None, jit_compile: bool) -> Extractor:
+        """The same extractor with another strategy or compiler."""
+        wanted = self.method, self.feature_name, self.readers, self.top_k, self.judges
+        return Extractor(*wanted, strategy, jit_compile)
 
     @property
     def _looks_at_maps(self) -> bool:
         return bool(self.readers or self.judges)
+
+    @property
+    def _name(self) -> str:
+        return f"The map method {self.method.config['name']!r}"
+
+    def _compute(self, pixels: tf.Tensor, class_ids: np.ndarray, size: int):
+        """What `compiled` gives for a batch of that size or less, and maybe for more behind it."""
+        if not self.jit_compile:
+            return self.compiled(pixels, class_ids)
+        features_too = f" with the features {self.feature_name!r}" if self.feature_name else ""
+        with compute.compiling(self._name + features_too):
+            return self.compiled(*compute.repeated(size, pixels, class_ids))
 
     def _batch(self, resized: tf.Tensor, class_ids: tf.Tensor):
         choose = given_and_top(class_ids[:, None], self.top_k)
@@ -292,12 +229,13 @@ class Extractor:
             readings, judged = future.result()
             return extracted._replace(readings=readings, judged=judged)
 
-        size = min(batch_size, self.method.images_at_once(1 + self.top_k))
+        replicas = self.strategy.num_replicas_in_sync if self.strategy else 1
+        size = min(batch_size, replicas * self.method.images_at_once(1 + self.top_k))
         batches = read_batches(dataset, self.method.image_size, size, class_id_of, skipped)
         with ThreadPoolExecutor(os.cpu_count()) as workers:
             for pixels, batch in batches:
                 wanted = np.array([class_id for _, class_id, _ in batch], np.int32)
-                *numbers, maps = self.compiled(pixels, wanted)
+                *numbers, maps = self._compute(pixels, wanted, size)
                 class_ids, scores, table, degenerate = (part.numpy() for part in numbers)
                 maps = [each.numpy() for each in maps]
                 before = len(waiting)
@@ -382,18 +320,6 @@ def average_precision(classifier, dataset: Dataset, batch_size: int = 32) -> dic
         labels = [np.isin(range(classifier.num_classes), example.labels) for example, _, _ in batch]
         metric.update(classifier.class_scores(pixels.numpy()), labels)
     return metric.result()
-
-
-def image_class(example: Example) -> int:
-    """The class that stands for an image: the first of its labels; -1 without any."""
-    return example.labels[0] if example.labels else -1
-
-
-def table_row(example: Example, size: tuple[int, int]) -> tuple:
-    """What a `FeatureTable` holds of an example: id, label, truths, size, boxes left out."""
-    label = image_class(example)
-    truth = example.boxes if label < 0 else example.boxes_of(label)
-    return example.id, label, truth, size, example.dropped
 
 
 def class_chooser(classifier, dataset: Dataset, class_of: str | int) -> Callable[[Example], int]:

@@ -28,11 +28,12 @@ from tqdm import tqdm
 from sensmap import images, masks
 from sensmap.classifiers.class_names import match_classes
 from sensmap.datasets import Dataset, Example, ExampleError
+from sensmap.feature_table import image_class
 from sensmap.localizers._masks import largest_box
 from sensmap.maps import MapMethod
 from sensmap.metrics.corloc import CorLoc
 from sensmap.metrics.mean_iou import MeanIoU
-from sensmap.pipeline import PREDICTION, TRUTH, image_class
+from sensmap.pipeline import PREDICTION, TRUTH
 from sensmap.report.segmentation import ClassMap, Picture
 from sensmap.segmentation import Segmentation, Segmenter, divide
 from sensmap.segmentation_analysis import outcomes

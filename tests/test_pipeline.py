@@ -9,7 +9,8 @@ from keras import layers
 from sensmap import classifiers, datasets, features, images, maps
 from sensmap.batches import read_batches
 from sensmap.datasets import Dataset, Example, ExampleError
-from sensmap.pipeline import Extractor, image_class, sanity_check
+from sensmap.feature_table import image_class
+from sensmap.pipeline import Extractor, sanity_check
 
 DIGITS = datasets.load("digits", split="fit", count=11)
 NAMES = [str(digit) for digit in range(10)]

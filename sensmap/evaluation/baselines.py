@@ -16,8 +16,8 @@ from sensmap import boxes as box_geometry
 from sensmap import colocalizers, images, localizers, registry
 from sensmap.datasets import Dataset, Example
 from sensmap.evaluation.predictions import Predictions, cross_validate, or_none
+from sensmap.feature_table import FeatureTable
 from sensmap.parallel import in_threads
-from sensmap.pipeline import FeatureTable
 
 CONSTANT = ("centred_box", "mean_box", "full_image")
 OBJECTNESS = "objectness"

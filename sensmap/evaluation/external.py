@@ -20,9 +20,9 @@ from sensmap import images
 from sensmap.datasets import Dataset, Example, ExampleError
 from sensmap.evaluation import judges
 from sensmap.evaluation.predictions import Predictions
+from sensmap.feature_table import FeatureTable, Readings, table_row
 from sensmap.localizers.threshold import Threshold
 from sensmap.parallel import in_threads
-from sensmap.pipeline import FeatureTable, Readings, table_row
 
 # Stands for no box: it overlaps nothing by half.
 _NOWHERE = box_geometry.make_valid(np.zeros((1, 4)))[0].astype(np.float32)

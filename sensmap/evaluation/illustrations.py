@@ -11,8 +11,8 @@ from sensmap import images
 from sensmap.analysis import RIGHT
 from sensmap.datasets import Dataset
 from sensmap.evaluation.predictions import Predictions
+from sensmap.feature_table import FeatureTable
 from sensmap.localizer import Localization, Localizer
-from sensmap.pipeline import FeatureTable
 from sensmap.report import localization
 
 

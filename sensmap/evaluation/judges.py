@@ -13,12 +13,13 @@ import numpy as np
 
 from sensmap import masks
 from sensmap.datasets import Example
+from sensmap.feature_table import image_class, table_row
 from sensmap.localizers._masks import merged
 from sensmap.metrics import max_box_acc, pxap
 from sensmap.metrics.pointing_game import PointingGame
-from sensmap.pipeline import Judge, image_class, table_row
+from sensmap.pipeline import Judge
 
-# The names under which `sensmap.pipeline.FeatureTable.judged` has what they say.
+# The names under which `sensmap.feature_table.FeatureTable.judged` has what they say.
 SWEEP, POINT, PIXELS = "sweep", "point", "pixels"
 
 # Those of Choe et al.

@@ -10,10 +10,10 @@ from sklearn.base import clone
 
 from sensmap import splits
 from sensmap.evaluation.predictions import readings
+from sensmap.feature_table import FeatureTable
 from sensmap.localizers._base import valid_boxes
 from sensmap.metrics import _intervals
 from sensmap.metrics.corloc import best_ious
-from sensmap.pipeline import FeatureTable
 
 ALL = "all"
 # Which images are taken varies; the curve is the mean over so many choices.

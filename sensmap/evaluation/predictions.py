@@ -14,9 +14,10 @@ from sensmap import images, splits
 from sensmap.classifiers.class_names import match_classes
 from sensmap.datasets import Dataset, ExampleError
 from sensmap.evaluation import judges
+from sensmap.feature_table import FeatureTable, Readings
 from sensmap.localizer import Localizer, map_title, name_of
 from sensmap.localizers.threshold import Threshold
-from sensmap.pipeline import Extractor, FeatureTable, Readings
+from sensmap.pipeline import Extractor
 
 # Images that a localizer is timed on.
 _TIMED = 8

@@ -13,9 +13,9 @@ from sensmap import boxes as box_geometry
 from sensmap import files, outcomes
 from sensmap.evaluation.illustrations import overlap, ranked
 from sensmap.evaluation.predictions import Predictions
+from sensmap.feature_table import FeatureTable
 from sensmap.metrics.corloc import best_ious
 from sensmap.metrics.localization_error import MOST_GUESSES, right_guesses
-from sensmap.pipeline import FeatureTable
 from sensmap.report import localization, markdown, measures, pictures, tables
 
 

@@ -10,13 +10,13 @@ from sensmap import protocols, splits
 from sensmap.datasets import Dataset
 from sensmap.evaluation import judges
 from sensmap.evaluation.predictions import Predictions
+from sensmap.feature_table import FeatureTable
 from sensmap.metrics import _intervals, pxap
 from sensmap.metrics.corloc import CorLoc
 from sensmap.metrics.gt_known import GtKnown
 from sensmap.metrics.localization_error import LocalizationError
 from sensmap.metrics.max_box_acc import MaxBoxAcc
 from sensmap.metrics.voc_corloc import VocCorLoc
-from sensmap.pipeline import FeatureTable
 
 # Those of MaxBoxAccV2.
 _IOUS = (0.3, 0.5, 0.7)

@@ -10,8 +10,9 @@ from tqdm import tqdm
 from sensmap.datasets import Dataset, Example, ExampleError
 from sensmap.evaluation.predictions import Predictions, or_none
 from sensmap.export import ServedModel
+from sensmap.feature_table import FeatureTable, Readings, table_row
 from sensmap.maps import PREDICTED
-from sensmap.pipeline import PREDICTION, FeatureTable, Readings, class_chooser, table_row
+from sensmap.pipeline import PREDICTION, class_chooser
 
 
 def predict(

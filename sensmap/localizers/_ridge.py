@@ -47,7 +47,7 @@ _ROWS = 2048
 
 
 class Table(Protocol):
-    """What is used of a `sensmap.pipeline.FeatureTable`, or of a shard of a stored one."""
+    """What is used of a `sensmap.feature_table.FeatureTable`, or of a shard of a stored one."""
 
     ids: list[str]
     truths: list[np.ndarray]
@@ -142,7 +142,7 @@ class RidgeStatistics:
         """Adds the images of a table that have exactly one valid box; there may be none.
 
         Args:
-            table: such as `sensmap.pipeline.FeatureTable`, or a part of one.
+            table: such as `sensmap.feature_table.FeatureTable`, or a part of one.
         """
         valid = valid_boxes(table.truths, len(table.ids))
         rows = [row for row, boxes in enumerate(valid) if len(boxes) == 1]

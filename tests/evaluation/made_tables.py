@@ -5,7 +5,7 @@ import numpy as np
 from sensmap import boxes as box_geometry
 from sensmap.datasets import Dataset, Example
 from sensmap.evaluation import predictions
-from sensmap.pipeline import FeatureTable, Readings
+from sensmap.feature_table import FeatureTable, Readings
 
 NAMES = [str(digit) for digit in range(10)]
 LEFT, RIGHT = [0.0, 0.0, 0.5, 1.0], [0.5, 0.0, 1.0, 1.0]

@@ -12,9 +12,9 @@ from sklearn.model_selection import GridSearchCV, PredefinedSplit
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from sensmap.feature_table import FeatureTable, Readings
 from sensmap.localizers._ridge import RidgeStatistics, fit, fold_of
 from sensmap.localizers.linear import PENALTIES, BoxRegressor
-from sensmap.pipeline import FeatureTable, Readings
 
 RNG = np.random.default_rng(0)
 
