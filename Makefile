@@ -61,7 +61,7 @@ clean:  ## remove the virtual environment and what checks and builds leave behin
 # in the build that needs no graphics libraries, unless one that works is already there.
 $(VENV)/installed: $(VENV)/python-$(VERSION) setup.py pyproject.toml
 	@echo "Installing TensorFlow and the other packages into $(VENV); this takes some minutes."
-	$(PIP_INSTALL) --editable ".[test,serving$(shell \
+	$(PIP_INSTALL) --editable ".[test,serving,beam$(shell \
 		$(VENV)/bin/python -c 'import cv2' 2>/dev/null || echo ,headless)]"
 	@touch $@
 

@@ -19,6 +19,9 @@ REQUIREMENTS = [
 ]
 
 EXTRAS = {
+    # Data sets of any size, on many machines. 2.69 is the first with wheels for Python 3.13. Up to
+    # 2.77 it wants protobuf below 7, and so keeps it there for all the rest.
+    "beam": ["apache-beam>=2.69"],
     # Both serve the module cv2 and overwrite each other, and pip cannot express "either", so
     # the user chooses and an installed one is left alone. See sensmap/_opencv.py.
     "opencv": ["opencv-python>=4.12"],
@@ -69,6 +72,7 @@ setup(
             "sensmap-train-classifier = sensmap.train.classifier:main",
             "sensmap-train-box-regressor = sensmap.train.box_regressor:main",
             "sensmap-extract-features = sensmap.train.features:main",
+            "sensmap-pipeline = sensmap.train.pipeline:main",
             "sensmap-export-saved-model = sensmap.train.export_saved_model:main",
             "sensmap-evaluate-localization = sensmap.eval.localization:main",
             "sensmap-evaluate-segmentation = sensmap.eval.segmentation:main",

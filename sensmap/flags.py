@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,6 +28,7 @@ CLASSIFIER_FLAGS = (
     *("classifier", "weights", "preprocessing", "mean", "scale"),
     *("class_names", "class_offset", "input_size"),
 )
+COMPUTE_FLAGS = ("strategy", "mixed_precision", "jit_compile")
 
 
 def define_classifier() -> None:
@@ -103,6 +105,25 @@ def define_batch() -> None:
     )
 
 
+def define_compute() -> None:
+    """--strategy, --mixed_precision and --jit_compile; their names are `COMPUTE_FLAGS`."""
+    flags.DEFINE_enum(
+        "strategy",
+        "none",
+        ["none", "mirrored"],
+        "mirrored: each batch is shared out to all GPUs of the machine",
+    )
+    flags.DEFINE_enum(
+        "mixed_precision",
+        "none",
+        ["none", "float16", "bfloat16"],
+        "what layers compute in; weights and class scores stay float32",
+    )
+    flags.DEFINE_bool(
+        "jit_compile", False, "by XLA; on CPUs slower for networks with depthwise convolutions"
+    )
+
+
 def define_output() -> None:
     """--output and --overwrite."""
     flags.DEFINE_string("output", None, "the folder to write; it appears whole or not at all")
@@ -123,8 +144,24 @@ def refuse(reason: str, *names: str) -> None:
             raise ValueError(f"--{name} must be left out: {reason}.")
 
 
-def classifier():
-    """The classifier that the flags describe."""
+def classifier(mixed_precision: str | None = None):
+    """The classifier that the flags describe.
+
+    Args:
+        mixed_precision: in place of that of --mixed_precision.
+    """
+    from sensmap import classifiers
+
+    options = classifier_options()
+    if mixed_precision is not None:
+        options["mixed_precision"] = mixed_precision
+    strategy = _strategy()
+    with strategy.scope() if strategy else contextlib.nullcontext():
+        return classifiers.load(FLAGS.classifier, options.pop("preprocessing"), **options)
+
+
+def classifier_options() -> dict[str, Any]:
+    """What `sensmap.classifiers.load` takes besides --classifier."""
     from sensmap import classifiers
 
     preprocessing: Any = FLAGS.preprocessing
@@ -133,14 +170,27 @@ def classifier():
             raise ValueError("Give either --preprocessing, or both --mean and --scale.")
         mean, scale = (tuple(_numbers(name)) for name in ("mean", "scale"))
         preprocessing = classifiers.Preprocessing(mean, scale)
-    return classifiers.load(
-        FLAGS.classifier,
-        preprocessing,
-        weights=FLAGS.weights,
-        class_names=FLAGS.class_names,
-        class_offset=FLAGS.class_offset,
-        input_size=input_size() if FLAGS.input_size else None,
-    )
+    return {
+        "preprocessing": preprocessing,
+        "weights": FLAGS.weights,
+        "class_names": FLAGS.class_names,
+        "class_offset": FLAGS.class_offset,
+        "input_size": input_size() if FLAGS.input_size else None,
+        "mixed_precision": FLAGS.mixed_precision if "mixed_precision" in FLAGS else "none",
+    }
+
+
+def computed(extractor):
+    """An extractor, computed as --strategy and --jit_compile say."""
+    return extractor.computed_by(_strategy(), FLAGS.jit_compile)
+
+
+def _strategy():
+    if "strategy" not in FLAGS:
+        return None
+    from sensmap import compute
+
+    return compute.strategy(FLAGS.strategy)
 
 
 def input_size() -> tuple[int, int]:
@@ -167,31 +217,43 @@ def dataset(part: str | None = None, split: str | None = None):
         part: in place of that of --part.
         split: in place of that of --split.
     """
-    from sensmap import datasets, splits
+    from sensmap.engines.job import open_dataset
 
-    options = key_values("dataset_option")
-    try:
-        found = datasets.load(FLAGS.dataset, FLAGS.root, split or FLAGS.split, **options)
-    except TypeError as error:
-        given = ", ".join(FLAGS.dataset_option)
-        raise ValueError(f"{FLAGS.dataset} cannot use the options {given} ({error}).") from error
+    found = open_dataset(**dataset_options(part, split))
     for line in found.skipped:
         warn(f"{found.name}: {line}")
-    part = part or FLAGS.part
-    if part == "all":
-        return found
-    fractions = tuple(_numbers("fractions"))
-    if len(fractions) != 3:
+    return found
+
+
+def dataset_options(part: str | None = None, split: str | None = None) -> dict[str, Any]:
+    """What `sensmap.engines.job.open_dataset` takes, as of `dataset`."""
+    part, fractions = part or FLAGS.part, _numbers("fractions")
+    if part != "all" and len(fractions) != 3:
         raise ValueError(
             "--fractions takes three numbers, of train, validation and test; "
             f"received {FLAGS.fractions}."
         )
-    parts = splits.split(len(found), fractions, FLAGS.seed)
-    return found.select(parts[["train", "validation", "test"].index(part)])
+    return {
+        "name": FLAGS.dataset,
+        "root": FLAGS.root,
+        "split": split or FLAGS.split,
+        "options": key_values("dataset_option"),
+        "part": part,
+        "fractions": fractions,
+        "seed": FLAGS.seed,
+    }
 
 
 def map_methods(of_classifier) -> list:
     """The map methods that the flags describe, in their order."""
+    from sensmap import maps
+
+    described = map_options()
+    return [maps.create(name, of_classifier, **options) for name, options in described.items()]
+
+
+def map_options() -> dict[str, dict[str, Any]]:
+    """The names of the map methods that the flags describe, and what each takes."""
     from sensmap import maps
 
     names = FLAGS.maps if isinstance(FLAGS.maps, list) else [FLAGS.maps]
@@ -210,12 +272,7 @@ def map_methods(of_classifier) -> list:
                     for name, taken in known.items()
                 )
             )
-    return [
-        maps.create(
-            name, of_classifier, **{key: options[key] for key in options if key in known[name]}
-        )
-        for name in names
-    ]
+    return {name: {key: options[key] for key in options if key in known[name]} for name in names}
 
 
 def map_method(of_classifier):

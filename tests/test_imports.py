@@ -24,7 +24,7 @@ MODULES = [
 # The way the data goes. A part imports its own line and those above; what is not listed (box
 # geometry, the registry, ...) serves all and imports none of these.
 PARTS = (
-    ("datasets", "images", "masks", "tfds_builders"),
+    ("compute", "datasets", "images", "masks", "tfds_builders"),
     ("classifiers",),
     ("maps",),
     ("features",),
@@ -33,6 +33,7 @@ PARTS = (
     ("segmentation",),
     ("metrics",),
     ("batches",),
+    ("feature_table",),
     ("pipeline",),
     ("colocalizers", "localizer"),
     ("feature_store",),
@@ -41,8 +42,10 @@ PARTS = (
     ("analysis", "segmentation_analysis"),
     ("report",),
     ("comparison", "evaluation", "photographs", "segmentation_evaluation"),
+    ("engines",),
     ("binaries",),
     ("flags",),
+    ("engine_flags",),
     ("__main__",),
 )
 

@@ -22,6 +22,7 @@ COMMANDS = {
     "sensmap-train-classifier": "sensmap.train.classifier",
     "sensmap-train-box-regressor": "sensmap.train.box_regressor",
     "sensmap-extract-features": "sensmap.train.features",
+    "sensmap-pipeline": "sensmap.train.pipeline",
     "sensmap-export-saved-model": "sensmap.train.export_saved_model",
     "sensmap-evaluate-localization": "sensmap.eval.localization",
     "sensmap-evaluate-segmentation": "sensmap.eval.segmentation",
@@ -92,8 +93,8 @@ def test_neither_build_of_opencv_is_required(metadata):
 @pytest.mark.parametrize(
     ("folders", "extras"),
     [
-        (CODE, ("", "headless", "serving")),  # what users run
-        (("tests",), ("", "headless", "serving", "test")),  # what `make test` runs
+        (CODE, ("", "headless", "serving", "beam")),  # what users run
+        (("tests",), ("", "headless", "serving", "beam", "test")),  # what `make test` runs
     ],
     ids=["library", "tests"],
 )
@@ -104,7 +105,8 @@ def test_every_imported_package_is_declared(metadata, folders, extras):
     for folder in folders:
         for path in (ROOT / folder).rglob("*.py"):
             for name in _imported(path) - own - set(sys.stdlib_module_names):
-                distributions = {_normal(each) for each in provided_by.get(name, [])}
+                # What is not installed, as an extra may be, is called like its package.
+                distributions = {_normal(each) for each in provided_by.get(name, [name])}
                 assert distributions & declared, f"{path} imports {name}, which is not declared."
 
 

@@ -24,6 +24,7 @@ shared.define_classifier()
 shared.define_dataset(part="train")
 shared.define_maps()
 shared.define_batch()
+shared.define_compute()
 shared.define_output()
 flags.DEFINE_string(
     "localizer",
@@ -58,7 +59,7 @@ def run(_: Sequence[str]) -> None:
         data = shared.dataset()
         accuracy = binaries.report_sanity(classifier, data)
         method = shared.map_method(classifier)
-        extractor = predictions.extractor_for(method, [estimator], top_k=0)
+        extractor = shared.computed(predictions.extractor_for(method, [estimator], top_k=0))
         table = extractor.extract(data, FLAGS.class_of, FLAGS.batch_size)
         binaries.report_skipped(table)
         if FLAGS.ready_made:
@@ -83,7 +84,8 @@ def _fit_store() -> None:
     shared.require("classifier", "output")
     recorded = [name for name in shared.MAP_FLAGS if name != "localizer_option"]
     about = "dataset", "root", "split", "dataset_option", "part", "class_of", "batch_size"
-    shared.refuse("the store has recorded it", *recorded, *about)
+    shared.refuse("the store has recorded it", *recorded, *about, "mixed_precision")
+    shared.refuse("a store's maps are made already", "strategy", "jit_compile")
     shared.refuse("a store's features are for the linear regression", "localizer", "ready_made")
     from sensmap import feature_store, files, maps
     from sensmap.localizer import Localizer, baselines, refuse_other
@@ -96,7 +98,7 @@ def _fit_store() -> None:
         raise ValueError(f"{FLAGS.store} holds no features; train/features.py --localizer=linear.")
     estimator.set_params(features=made["features"])
     with files.output_folder(FLAGS.output, FLAGS.overwrite) as work:
-        classifier = shared.classifier()
+        classifier = shared.classifier(made["classifier"].get("mixed_precision", "none"))
         refuse_other(made["classifier"], classifier.config, FLAGS.store)
         options = dict(made["maps"])
         method = maps.create(options.pop("name"), classifier, **options)

@@ -5,6 +5,7 @@ r"""Extracts what localizers learn from, of a data set of any size, into a folde
 
 Writes a feature store (`sensmap.feature_store`): manifest.json, shards of TFRecords, and an index
 for each. A run that ended early, however it ended, goes on where it was with the same command.
+With --engine=beam shards are made by Apache Beam, on several processes or machines (docs/beam.md).
 With --check a store is only read, and damaged shards are named; --repair makes those again.
 """
 
@@ -13,7 +14,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from sensmap import binaries, registry
+from sensmap import binaries, engine_flags, registry
 from sensmap import flags as shared
 
 FLAGS = flags.FLAGS
@@ -22,6 +23,8 @@ shared.define_classifier()
 shared.define_dataset()
 shared.define_maps()
 shared.define_batch()
+shared.define_compute()
+engine_flags.define_engine()
 flags.DEFINE_list(
     "localizer",
     ["linear"],
@@ -48,28 +51,17 @@ def run(_: Sequence[str]) -> None:
         shared.refuse("--repair keeps what is undamaged", "overwrite")
     shared.require("classifier", "dataset")
     from sensmap import feature_store
-    from sensmap.evaluation import predictions
-    from sensmap.pipeline import Extractor
 
     if FLAGS.repair:
         feature_store.open(FLAGS.output)  # which has to exist
-    estimators = shared.estimators(FLAGS.localizer)
-    classifier = shared.classifier()
-    data = shared.dataset()
-    binaries.report_sanity(classifier, data)
-    wanted = predictions.extractor_for(shared.map_method(classifier), estimators, FLAGS.top_k)
-    # Judges score maps against the truth: nothing to learn from.
-    extractor = Extractor(wanted.method, wanted.feature_name, wanted.readers, wanted.top_k)
+    engine = engine_flags.engine()
+    job = engine_flags.store_job(FLAGS.output, FLAGS.localizer, FLAGS.top_k)
+    plan = job.plan()
+    for line in plan.dataset.skipped:
+        binaries.warn(f"{plan.dataset.name}: {line}")
+    binaries.report_sanity(plan.extractor.method.classifier, plan.dataset)
     try:
-        built = feature_store.build(
-            FLAGS.output,
-            extractor,
-            data,
-            FLAGS.class_of,
-            FLAGS.shard_size,
-            FLAGS.batch_size,
-            FLAGS.overwrite,
-        )
+        built = engine.make(job, FLAGS.overwrite)
     except KeyboardInterrupt:
         binaries.warn("interrupted; finished shards are kept, and the same command goes on")
         sys.exit(130)
@@ -79,8 +71,9 @@ def run(_: Sequence[str]) -> None:
         for name in built.made:
             print(f"Made again: {name}.")
     used = len(built.store)
-    if used < len(data):
-        binaries.warn(f"skipped {len(data) - used} of {len(data)} images; the store says why")
+    count = len(plan.dataset)
+    if used < count:
+        binaries.warn(f"skipped {count - used} of {count} images; the store says why")
     print(
         f"{FLAGS.output}: features of {used} images; {len(built.made)} shards made, "
         f"{built.taken_over} taken over."

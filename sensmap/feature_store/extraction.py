@@ -10,7 +10,8 @@ from collections.abc import Callable
 
 from sensmap.datasets import Dataset, Example
 from sensmap.feature_store.records import Row, Skipped
-from sensmap.pipeline import Extractor, table_row
+from sensmap.feature_table import table_row
+from sensmap.pipeline import Extractor
 
 
 def rows(

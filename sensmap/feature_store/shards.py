@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 import struct
 from collections.abc import Sequence
 from pathlib import Path
@@ -54,7 +55,8 @@ def write(folder: Path, number: int, count: int, images: Sequence[Row | Skipped]
         OSError: if it cannot be written, in one line; the shards that are there stay.
     """
     target = folder / file_name(number, count)
-    work = target.with_name(f".{target.name}.partial")
+    # A name of its own: a runner may have two workers make the same shard.
+    work = target.with_name(f".{target.name}.{secrets.token_hex(4)}.partial")
     try:
         try:
             records = [encode(image) for image in images]

@@ -20,7 +20,7 @@ from sensmap.feature_store.shards import (
     index_name,
     read,
 )
-from sensmap.pipeline import FeatureTable, Readings
+from sensmap.feature_table import FeatureTable, Readings
 
 
 class FeatureStore:
@@ -67,16 +67,23 @@ class FeatureStore:
         Raises:
             ValueError: if a shard is missing or damaged, in one line with its name.
         """
+        yield from map(self.shard, range(self.manifest["shards"]))
+
+    def shard(self, number: int) -> FeatureTable:
+        """The images of one shard, as of `shards`.
+
+        Raises:
+            ValueError: as `shards`.
+        """
         count = self.manifest["shards"]
-        for number in range(count):
-            try:
-                images = read(self.folder, number, count)
-            except ShardError as error:
-                raise ValueError(
-                    f"{self.folder}: the shard {file_name(number, count)} cannot be used: "
-                    f"{error}. train/features.py --repair makes it again."
-                ) from None
-            yield self._table(images)
+        try:
+            images = read(self.folder, number, count)
+        except ShardError as error:
+            raise ValueError(
+                f"{self.folder}: the shard {file_name(number, count)} cannot be used: "
+                f"{error}. train/features.py --repair makes it again."
+            ) from None
+        return self._table(images)
 
     def verify(self) -> list[Damage]:
         """The shards that are missing or damaged; all are read and compared with their indices."""

@@ -182,6 +182,30 @@ def test_a_regressor_from_a_feature_store(made, tmp_path):
     assert "200 of the 200 images were used to fit" in said
 
 
+def test_everything_in_one_go(made, tmp_path):
+    by = (f"--classifier={made / 'classifier'}", *FIT[:3], "--shard_size=60")
+    run = ("train.pipeline", *by, "--part=train", f"--output={tmp_path / 'run'}")
+    out, _ = command(*run)
+    result = files.read_json(tmp_path / "run" / "result.json")
+    *baselines, row = result["rows"]
+    assert [each["method"] for each in baselines] == ["Constant centre box", "Mean training box"]
+    assert set(result["versions"]) >= {"python", "tensorflow"}
+    assert result["configuration"]["dataset_option"] == ["count=200"]
+    assert result["fitted_on"][0]["images"] == 150
+    assert f"{row['corloc']:.1f}" in out
+    assert (tmp_path / "run" / "table.md").is_file()
+    # The localizer is one like any other, and scores alike where it is measured alike.
+    command(
+        *("eval.localization", *by[:-1], "--part=test", CONSTANT),
+        *(f"--localizer={tmp_path / 'run' / 'localizer'}", f"--output={tmp_path / 'evaluation'}"),
+    )
+    evaluated = files.read_json(tmp_path / "evaluation" / "result.json")
+    for ours, theirs in zip(result["rows"], evaluated["rows"], strict=True):
+        assert (ours["method"], ours["corloc"]) == (theirs["method"], theirs["corloc"])
+    assert result["data"] == evaluated["data"]
+    assert "finished before" in command(*run)[0]
+
+
 def test_maps_and_boxes_of_other_tools(made, tmp_path):
     digits = datasets.load("digits", split="test", count=40)
     maps, boxes = tmp_path / "maps", tmp_path / "boxes.jsonl"

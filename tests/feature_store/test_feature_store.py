@@ -220,7 +220,7 @@ def never(*_):
 
 def test_a_finished_store_is_taken_over(extractor, store, monkeypatch):
     before = content(store)
-    monkeypatch.setattr(feature_store.building.extraction, "rows", never)
+    monkeypatch.setattr(feature_store.plan.extraction, "rows", never)
     result = feature_store.build(store, extractor, DIGITS, shard_size=3, batch_size=2)
     assert (result.taken_over, result.made, result.other_versions) == (4, [], [])
     assert content(store) == before
