@@ -25,7 +25,7 @@ FLAGS = flags.FLAGS
 shared.define_classifier()
 shared.define_dataset(part="test")
 shared.define_maps()
-shared.define_compute()
+shared.define_precision()
 shared.define_output()
 flags.DEFINE_enum(
     "classes_of",
@@ -48,7 +48,6 @@ flags.DEFINE_integer("worst", 4, "images of each kind of error in the report", l
 def run(_: Sequence[str]) -> None:
     shared.require("classifier", "dataset", "output")
     shared.refuse("masks are read off the maps themselves", "features", "localizer_option")
-    shared.refuse("masks are made image by image", "strategy", "jit_compile")
     if FLAGS.fit_background is not None:
         shared.refuse("--fit_background chooses it", "background")
     if not FLAGS.crf:

@@ -113,14 +113,19 @@ def define_compute() -> None:
         ["none", "mirrored"],
         "mirrored: each batch is shared out to all GPUs of the machine",
     )
+    define_precision()
+    flags.DEFINE_bool(
+        "jit_compile", False, "by XLA; on CPUs slower for networks with depthwise convolutions"
+    )
+
+
+def define_precision() -> None:
+    """--mixed_precision alone, for what is computed image by image."""
     flags.DEFINE_enum(
         "mixed_precision",
         "none",
         ["none", "float16", "bfloat16"],
         "what layers compute in; weights and class scores stay float32",
-    )
-    flags.DEFINE_bool(
-        "jit_compile", False, "by XLA; on CPUs slower for networks with depthwise convolutions"
     )
 
 

@@ -7,8 +7,8 @@ Writes a folder that every --localizer takes: localizer.npz and config.json (set
 the classifier it belongs to, the images it was fitted on). With --ready_made no boxes are needed:
 the coefficients that come with sensmap are adapted to the classifier by unlabelled images.
 --localizer=threshold picks the threshold with the highest CorLoc; graphcut and dense_crf learn
-nothing and only record their settings. With --store the linear regression is fitted on a feature
-store of train/features.py, shard by shard, however many images it holds.
+nothing and only record their settings. With --store=A,B the linear regression is fitted on feature
+stores of train/features.py, shard by shard, however many images they hold.
 """
 
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ flags.DEFINE_string(
     "linear",
     f"what turns maps into boxes: {', '.join(registry.names('sensmap.localizers'))}",
 )
-flags.DEFINE_string("store", None, "fit on this feature store instead of images")
+flags.DEFINE_list("store", [], "fit on these feature stores, of the same maps, instead of images")
 flags.DEFINE_bool(
     "ready_made", False, "adapt the ready-made regressor to unlabelled images instead of fitting"
 )
@@ -39,7 +39,7 @@ flags.DEFINE_bool(
 
 def run(_: Sequence[str]) -> None:
     if FLAGS.store:
-        _fit_store()
+        _fit_stores()
         return
     shared.require("classifier", "dataset", "output")
     if FLAGS.ready_made:
@@ -79,40 +79,46 @@ def run(_: Sequence[str]) -> None:
     print(f"{FLAGS.output}: {estimator.title}, {used}, maps of {', '.join(method.layers)}.")
 
 
-def _fit_store() -> None:
-    """Fits the regression on a feature store; memory holds one shard."""
+def _fit_stores() -> None:
+    """Fits the regression on feature stores; memory holds one shard."""
     shared.require("classifier", "output")
     recorded = [name for name in shared.MAP_FLAGS if name != "localizer_option"]
     about = "dataset", "root", "split", "dataset_option", "part", "class_of", "batch_size"
     shared.refuse("the store has recorded it", *recorded, *about, "mixed_precision")
     shared.refuse("a store's maps are made already", "strategy", "jit_compile")
     shared.refuse("a store's features are for the linear regression", "localizer", "ready_made")
-    from sensmap import feature_store, files, maps
+    from tqdm import tqdm
+
+    from sensmap import files, maps
+    from sensmap.evaluation import predictions
     from sensmap.localizer import Localizer, baselines, refuse_other
     from sensmap.localizers.linear import RidgeStatistics
 
     (estimator,) = shared.estimators(["linear"])
-    store = feature_store.open(FLAGS.store)
-    made = store.manifest
-    if made["features"] is None:
-        raise ValueError(f"{FLAGS.store} holds no features; train/features.py --localizer=linear.")
+    stores = _stores(FLAGS.store)
+    made = stores[0].manifest
     estimator.set_params(features=made["features"])
     with files.output_folder(FLAGS.output, FLAGS.overwrite) as work:
         classifier = shared.classifier(made["classifier"].get("mixed_precision", "none"))
-        refuse_other(made["classifier"], classifier.config, FLAGS.store)
+        refuse_other(made["classifier"], classifier.config, FLAGS.store[0])
         options = dict(made["maps"])
         method = maps.create(options.pop("name"), classifier, **options)
         statistics = RidgeStatistics(made["numbers"]["features"])
         ids: list[str] = []
         truths: list = []
-        for table in store.shards():
-            statistics.update_table(table)
-            ids += table.ids
-            truths += table.truths
+        count = sum(store.manifest["shards"] for store in stores)
+        with tqdm(total=count, desc="Fit", unit="shard", disable=None) as progress:
+            for store in stores:
+                for table in store.shards():
+                    statistics.update_table(table)
+                    ids += table.ids
+                    truths += table.truths
+                    progress.update()
         estimator.fit_statistics(statistics)
+        names = dict.fromkeys(store.manifest["data"]["name"] for store in stores)
         config = {
             "data": {
-                "dataset": made["data"]["name"],
+                "dataset": predictions.TOGETHER.join(names),
                 "images": len(ids),
                 "ids_sha256": splits.ids_sha256(ids),
                 "ids": ids,
@@ -123,7 +129,33 @@ def _fit_store() -> None:
             "versions": binaries.versions(),
         }
         Localizer(method, estimator, config).write_into(work)
-    print(f"{FLAGS.output}: {estimator.title}, {_fit_of(estimator)}, from {FLAGS.store}.")
+    print(
+        f"{FLAGS.output}: {estimator.title}, {_fit_of(estimator)}, from {', '.join(FLAGS.store)}."
+    )
+
+
+def _stores(folders: Sequence[str]) -> list:
+    """The feature stores in these folders, if they are of the same maps and of other images."""
+    from sensmap import feature_store
+    from sensmap.feature_store import manifest
+
+    found = [feature_store.open(folder) for folder in folders]
+    images: dict[tuple, str] = {}
+    for folder, store in zip(folders, found, strict=True):
+        made = store.manifest
+        if made["features"] is None:
+            raise ValueError(f"{folder} holds no features; train/features.py --localizer=linear.")
+        same = ("classifier", "maps", "features", "class_of")
+        first, other = ({key: each.manifest[key] for key in same} for each in (found[0], store))
+        if differing := manifest.differences(first, other):
+            raise ValueError(
+                f"{folder} cannot be put together with {folders[0]}: {'; '.join(differing)}."
+            )
+        of = made["data"]["name"], made["data"]["ids_sha256"]
+        if of in images:
+            raise ValueError(f"{folder} holds the same images as {images[of]}; name one of them.")
+        images[of] = folder
+    return found
 
 
 def _fit_of(estimator) -> str:

@@ -51,8 +51,8 @@ class Batches:
     Attributes:
         count: the images that can be used.
         steps: batches of an epoch.
-        failure: why an epoch broke off, if all images of a batch became unreadable after the
-            first pass. Single ones are only left out.
+        failure: why an epoch broke off, if so many images of a batch became unreadable after the
+            first pass that there is not one for each replica. Single ones are only left out.
 
     Raises:
         ValueError: if no image can be used, or the replicas cannot get equal parts.
@@ -86,7 +86,7 @@ class Batches:
         self._random = np.random.default_rng(seed)
         # Examples come from one thread, as a data set may expect; only decoding has several.
         self._reader = ThreadPoolExecutor(1)
-        self._skipped: dict[str, str] = {}
+        self._skipped: dict[int, str] = {}  # by position
         self.failure: ValueError | None = None
         # Of each image that can be used:
         self._positions: list[int] = []
@@ -110,8 +110,8 @@ class Batches:
 
     @property
     def skipped(self) -> list[tuple[str, str]]:
-        """The id of each image that could not be used, and the reason."""
-        return list(self._skipped.items())
+        """The id of each image that could not be used, and the reason; in the data set's order."""
+        return [(self._dataset.ids[place], why) for place, why in sorted(self._skipped.items())]
 
     def epoch(self) -> tf.data.Dataset:
         """The batches of the next epoch.
@@ -156,8 +156,10 @@ class Batches:
         count = len(good) - len(good) % self._replicas
         if not count:
             # TensorFlow would raise it as an error of its own.
+            lost = next(position for position in row_of if position in self._skipped)
             self.failure = ValueError(
-                f"Too few images of a batch can still be read ({': '.join(self.skipped[-1])})."
+                f"Too few images of a batch can still be read ({self._dataset.ids[lost]}: "
+                f"{self._skipped[lost]})."
             )
             raise self.failure
         return pixels[:count], self._targets([row_of[position] for position, _ in good[:count]])
@@ -225,7 +227,7 @@ class Batches:
         return pixels[: len(good)], good
 
     def _skip(self, position: int, error: ExampleError) -> None:
-        self._skipped.setdefault(self._dataset.ids[position], str(error))
+        self._skipped.setdefault(position, str(error))
 
 
 def _resized(batch: tuple[tf.Tensor, tf.Tensor], drawn: tuple[tf.Tensor, tf.Tensor]):

@@ -19,6 +19,9 @@ from sensmap.localizer import Localizer, map_title, name_of
 from sensmap.localizers.threshold import Threshold
 from sensmap.pipeline import Extractor
 
+# Between the names of data sets that something was fitted on together.
+TOGETHER = " + "
+
 # Images that a localizer is timed on.
 _TIMED = 8
 
@@ -229,7 +232,8 @@ def refuse_fitted(config: Mapping[str, Any], dataset: Dataset) -> None:
         ValueError: with their number and the first of them.
     """
     data = config.get("data", {})
-    if data.get("dataset") != dataset.name or not config.get("fitted_on_boxes_of"):
+    of = data.get("dataset", "").split(TOGETHER)
+    if dataset.name not in of or not config.get("fitted_on_boxes_of"):
         return
     both = sorted(set(data.get("ids", ())) & set(dataset.ids))
     if both:

@@ -11,6 +11,7 @@ import contextlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
 import tensorflow as tf
 
 from sensmap.maps import _folding, _layers, _rectifiers, _strided
@@ -19,9 +20,11 @@ from sensmap.maps._base import Choice, Sensitivity, given
 if TYPE_CHECKING:
     from sensmap.classifiers import Classifier
 
-# Half precision has no numbers below 6e-8, where many derivatives lie: they are taken of 2^10
-# times the score and divided afterwards, which is exact.
-_HALF_SCALE = 1024.0
+# float16 has no numbers below 6e-8, where many derivatives lie, nor above 65,504: they are taken of
+# a multiple of the score, by the first of these powers of two that leaves room, and divided
+# afterwards. Images differ in the size of their derivatives: so much room there has to be.
+_HALF_SCALES = (1024.0, 256.0, 64.0, 16.0, 4.0, 1.0)
+_ROOM = 16.0
 
 # From the derivative g of a class score and the tensor a that it is with respect to, both
 # (N, h, w, channels) float32, to what is kept of them, (N, ...).
@@ -65,7 +68,7 @@ class Derivatives:
             raise ValueError(f"Layers must be named, each once; received {places}.")
         layers_of_model = _layers.named_layers(classifier.model).values()
         half = any(getattr(layer, "compute_dtype", "") == "float16" for layer in layers_of_model)
-        self._scale = _HALF_SCALE if half else 1.0
+        self._scale = self._scale_of_half() if half else 1.0
 
     def __call__(self, inputs: tf.Tensor, choose: Choice, reduce: Reduce) -> Sensitivity:
         """One forward pass, and one backward pass a class.
@@ -98,6 +101,27 @@ class Derivatives:
             )
         maps = tuple(tf.stack(of_layer, axis=1) for of_layer in zip(*found, strict=True))
         return Sensitivity(maps, class_ids, scores)
+
+    def _scale_of_half(self) -> float:
+        """The multiple of the scores whose derivatives float16 can hold, as tried on noise."""
+        height, width = self._classifier.input_size
+        noise = np.random.default_rng(0).uniform(0, 255, (1, height, width, 3))
+
+        @tf.function(input_signature=[tf.TensorSpec([])], autograph=False)
+        def are_finite(scale):
+            inputs = self._classifier.preprocess(tf.constant(noise, tf.float32))
+            scores, outputs, backward = self._forward(inputs)
+            seed = scale * tf.one_hot(tf.argmax(scores, axis=1), scores.shape[1])
+            found = [each for each in backward(scores, outputs, seed) if each is not None]
+            return tf.reduce_all([tf.reduce_all(tf.math.is_finite(each)) for each in found])
+
+        for scale in _HALF_SCALES:
+            if are_finite(_ROOM * scale):
+                return scale
+        raise ValueError(
+            f"The derivatives of {self._classifier.source} are too large for float16; bfloat16 has "
+            "the range of float32."
+        )
 
     def _unscaled(self, derivative: tf.Tensor) -> tf.Tensor:
         found = tf.cast(derivative, tf.float32)

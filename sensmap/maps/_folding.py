@@ -38,7 +38,7 @@ def folded(model: keras.Model, kept: Callable[[tf.Tensor], bool]) -> Iterator[No
         def call_folded(inputs, *args, **kwargs):
             learning = args or kwargs.get("training")
             single = inputs.dtype == tf.float32 and layer.compute_dtype == "float32"
-            parts = _parts(inputs) if single and not learning and not kept(inputs) else None
+            parts = _parts(inputs, kept) if single and not learning else None
             return _normalised(*parts, layer) if parts else call(inputs, *args, **kwargs)
 
         return call_folded
@@ -53,14 +53,18 @@ def folded(model: keras.Model, kept: Callable[[tf.Tensor], bool]) -> Iterator[No
         yield
 
 
-def _parts(tensor: tf.Tensor) -> tuple[tf.Operation, tf.Tensor | None] | None:
+def _parts(
+    tensor: tf.Tensor, kept: Callable[[tf.Tensor], bool]
+) -> tuple[tf.Operation, tf.Tensor | None] | None:
     """The convolution and the bias that made a tensor, if nothing else did."""
-    operation, bias = tensor.op, None
-    if operation.type == "BiasAdd":
-        operation, bias = operation.inputs[0].op, operation.inputs[1]
-    if operation.type not in _CONVOLUTIONS or operation.get_attr("data_format") != b"NHWC":
+    made = tensor
+    bias = None
+    # Keras adds other numbers by this operation, too, of rows for example.
+    if tensor.op.type == "BiasAdd" and tensor.op.get_attr("data_format") == b"NHWC":
+        made, bias = tensor.op.inputs
+    if made.op.type not in _CONVOLUTIONS or made.op.get_attr("data_format") != b"NHWC":
         return None
-    return operation, bias
+    return None if kept(tensor) or kept(made) else (made.op, bias)
 
 
 def _normalised(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -20,6 +21,8 @@ PIXELS = "pixels"
 AUTO = "auto"
 # In place of a layer name: the one that `last` finds.
 LAST = "last"
+
+_PATCHING = threading.RLock()
 
 
 def named_layers(model: keras.Model) -> dict[str, keras.Layer]:
@@ -66,8 +69,14 @@ def calling(calls: Mapping[keras.Layer, Callable]) -> Iterator[None]:
     """While the context lasts, these functions stand in place of the layers' ``call``.
 
     Keras looks ``call`` up on the layer, so an attribute of the instance stands before the
-    class's method; the layer is as before when the context ends.
+    class's method; the layer is as before when the context ends. Other threads wait for that.
     """
+    with _PATCHING, _patched(calls):
+        yield
+
+
+@contextlib.contextmanager
+def _patched(calls: Mapping[keras.Layer, Callable]) -> Iterator[None]:
     before = {layer: vars(layer).get("call") for layer in calls}
     # Past Keras's attribute tracking: a function is no state of the layer.
     for layer, call in calls.items():

@@ -1,5 +1,7 @@
 """What the commands are run on: a trained classifier with its localizer, and what is amiss."""
 
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -44,6 +46,11 @@ def place(made, tmp_path_factory):
             model.layers[-1].bias.assign(np.full(10, np.nan))
         model.save(folder / f"{name}.keras")
     write_colours(folder)
+    for name, ids in {"quantiles": "1", "pooled": "2"}.items():
+        (folder / name).mkdir()
+        about = {"data": {"name": "digits", "ids_sha256": ids}, "classifier": {}, "maps": {}}
+        manifest = {"format": 1, **about, "features": name, "class_of": "truth"}
+        (folder / name / "manifest.json").write_text(json.dumps(manifest))
     (folder / "damaged").mkdir()
     for path in (made / "localizer").iterdir():
         data = path.read_bytes()

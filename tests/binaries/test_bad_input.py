@@ -139,6 +139,14 @@ BAD = {
             "--dataset must be left out: the store has recorded it",
         ),
         "no store": ([CLASSIFIER, "--store={place}", OUT], "There is no feature store in"),
+        "the same store twice": (
+            [CLASSIFIER, "--store={place}/quantiles,{place}/quantiles", OUT],
+            "holds the same images as",
+        ),
+        "stores of other maps": (
+            [CLASSIFIER, "--store={place}/quantiles,{place}/pooled", OUT],
+            "cannot be put together with .*: features: stored quantiles, given pooled",
+        ),
         "constant box": (
             [CLASSIFIER, *FEW, "--localizer=mean_box", OUT],
             "'mean_box' is a constant box: eval/localization.py has it in every table",

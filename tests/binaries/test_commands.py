@@ -182,6 +182,20 @@ def test_a_regressor_from_a_feature_store(made, tmp_path):
     assert "200 of the 200 images were used to fit" in said
 
 
+def test_a_regressor_from_several_feature_stores(made, tmp_path):
+    by = f"--classifier={made / 'classifier'}"
+    for part in ("train", "test"):
+        where = f"--output={tmp_path / part}"
+        command("train.features", by, *FIT[:-1], f"--part={part}", "--shard_size=70", where)
+    both = f"{tmp_path / 'train'},{tmp_path / 'test'}"
+    fit = f"--output={tmp_path / 'fit'}"
+    out, _ = command("train.box_regressor", by, f"--store={both}", fit)
+    stored = [files.read_json(tmp_path / part / "manifest.json") for part in ("train", "test")]
+    count = sum(each["data"]["images"] for each in stored)
+    assert f"Linear regression, fitted on {count} images, penalty" in out
+    assert files.read_json(tmp_path / "fit" / "config.json")["data"]["images"] == count
+
+
 def test_everything_in_one_go(made, tmp_path):
     by = (f"--classifier={made / 'classifier'}", *FIT[:3], "--shard_size=60")
     run = ("train.pipeline", *by, "--part=train", f"--output={tmp_path / 'run'}")

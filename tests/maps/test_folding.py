@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
+from sensmap import classifiers, maps
 from sensmap.maps import _folding
 
 SHAPE = (9, 8, 3)
@@ -113,6 +114,29 @@ def test_a_tensor_that_is_needed_itself_is_kept():
     model = model_of(convolution, layers.BatchNormalization())
     _, types, _ = traced(model, kept=lambda tensor: tensor.shape[-1] == 4)
     assert not folded(types)
+
+
+def test_a_place_before_what_is_added_keeps_its_derivative():
+    inputs = keras.Input(SHAPE)
+    middle = layers.Conv2D(4, 3, use_bias=False, name="place")(inputs)
+    shifted = layers.BatchNormalization()(middle + np.arange(4, dtype=np.float32))
+    outputs = layers.Dense(3)(layers.Flatten()(shifted))
+    classifier = classifiers.load(learned(keras.Model(inputs, outputs)), preprocessing="none")
+    images = np.zeros((1, *SHAPE), np.uint8)
+    (found,) = maps.create("gradient", classifier, layers="place")(images, [1]).maps
+    assert found.shape == (1, 7, 6)
+    assert found.min() > 0
+
+
+def test_numbers_of_rows_are_no_bias():
+    inputs = keras.Input(SHAPE)
+    middle = layers.Conv2D(7, 3, use_bias=False)(inputs)  # as many channels as rows
+    rows = np.arange(7, dtype=np.float32).reshape(7, 1, 1)
+    outputs = layers.BatchNormalization()(middle + rows)
+    model = learned(keras.Model(inputs, layers.Flatten()(outputs)))
+    found, _, images = traced(model)
+    for each, expected in zip(found, directly(model, images), strict=True):
+        np.testing.assert_allclose(each, expected, rtol=1e-5, atol=1e-5)
 
 
 def test_the_branch_beside_it_keeps_the_convolution_s_own_output():

@@ -316,6 +316,15 @@ def test_derivatives_too_small_for_float16_do_not_vanish():
     assert relative_l2(found, expected) < 0.02
 
 
+def test_derivatives_too_large_for_the_usual_scale_stay_finite():
+    # 100 before it is divided among positions; 1,024 times that is beyond float16's 65,504.
+    models = [lenet("float32"), lenet("mixed_float16")]
+    for model in models:
+        model.get_layer("scores").kernel.assign(np.linspace(80, 120, 64).reshape(16, 4))
+    expected, found = (gradient(model)(IMAGES_16, [1, 1]).maps[0] for model in models)
+    assert relative_l2(found, expected) < 0.02
+
+
 # --- PyTorch on the same weights ---
 
 
