@@ -25,7 +25,7 @@ help:  ## list the targets
 install: $(VENV)/installed  ## set up the virtual environment (every target does so by itself)
 
 test: install lint  ## check the code, then run all tests and the examples of the documentation
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest -n 2 --dist loadfile
 
 # ---------------------------------------------------------------------------------------------
 demo: install  ## the main job on embedded images: train, measure, export, localize; no network

@@ -34,6 +34,7 @@ EXTRAS = {
         "packaging>=24",
         "protobuf>=5",  # The tests read text protos.
         "pytest>=8.2",
+        "pytest-xdist>=3.6",  # The suite in two processes.
         "ruff==0.17.*",
         "setuptools>=70.1",  # tests/test_packaging.py builds the wheel without a network.
     ],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from absl import flags
 
@@ -12,6 +12,9 @@ from sensmap import flags as shared
 FLAGS = flags.FLAGS
 # They are those of the binary that asks for them.
 flags.disclaim_key_flags()
+
+# Options of data sets that say where something is.
+_FOLDERS = {"sbd"}
 
 
 def define_engine() -> None:
@@ -51,14 +54,18 @@ def store_job(folder: str, names: Sequence[str], top_k: int = 0, **part: str | N
     classifier = {"source": _absolute(FLAGS.classifier), **shared.classifier_options()}
     if classifier["preprocessing"] and not isinstance(classifier["preprocessing"], str):
         classifier["preprocessing"] = classifier["preprocessing"].to_config()
-    for name in ("weights", "class_names"):
-        classifier[name] = _absolute(classifier[name])
+    if classifier["weights"] != "imagenet":
+        classifier["weights"] = _absolute(classifier["weights"], os.path.isfile)
+    classifier["class_names"] = _absolute(classifier["class_names"], os.path.isfile)
     dataset = shared.dataset_options(**part)
+    dataset["root"] = _absolute(dataset["root"])
+    for name in _FOLDERS & set(dataset["options"]):
+        dataset["options"][name] = _absolute(str(dataset["options"][name]))
     features = [each.features for each in found if hasattr(each, "features")]
     return StoreJob(
         folder=shared_folder(folder),
         classifier=classifier,
-        dataset={**dataset, "root": _absolute(dataset["root"])},
+        dataset=dataset,
         maps={"name": maps, **options},
         features=features[0] if features else None,
         readers={name_of(each): each.get_params() for each in found if not each.in_graph},
@@ -102,6 +109,6 @@ def shared_folder(path: str) -> str:
     return os.path.abspath(path)
 
 
-def _absolute(path: str | None) -> str | None:
-    """Where something is, for processes of other folders; names of what is no file stay."""
-    return os.path.abspath(path) if path and os.path.exists(path) else path
+def _absolute(path: str | None, is_there: Callable[[str], bool] = os.path.exists) -> str | None:
+    """Where something is, for processes of other folders; names of what is not there stay."""
+    return os.path.abspath(path) if path and is_there(path) else path

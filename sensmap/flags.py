@@ -222,7 +222,7 @@ def dataset(part: str | None = None, split: str | None = None):
         part: in place of that of --part.
         split: in place of that of --split.
     """
-    from sensmap.engines.job import open_dataset
+    from sensmap.dataset_parts import open_dataset
 
     found = open_dataset(**dataset_options(part, split))
     for line in found.skipped:
@@ -231,7 +231,7 @@ def dataset(part: str | None = None, split: str | None = None):
 
 
 def dataset_options(part: str | None = None, split: str | None = None) -> dict[str, Any]:
-    """What `sensmap.engines.job.open_dataset` takes, as of `dataset`."""
+    """What `sensmap.dataset_parts.open_dataset` takes, as of `dataset`."""
     part, fractions = part or FLAGS.part, _numbers("fractions")
     if part != "all" and len(fractions) != 3:
         raise ValueError(

@@ -25,7 +25,7 @@ MODULES = [
 # geometry, the registry, ...) serves all and imports none of these.
 PARTS = (
     ("compute", "datasets", "images", "masks", "tfds_builders"),
-    ("classifiers",),
+    ("classifiers", "dataset_parts"),
     ("maps",),
     ("features",),
     ("objectness",),

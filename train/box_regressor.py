@@ -54,6 +54,8 @@ def run(_: Sequence[str]) -> None:
         raise ValueError(
             f"{FLAGS.localizer!r} is a constant box: eval/localization.py has it in every table."
         )
+    if hasattr(estimator, "check_penalties"):  # what cannot be, before the maps are made
+        estimator.check_penalties()
     with files.output_folder(FLAGS.output, FLAGS.overwrite) as work:
         classifier = shared.classifier()
         data = shared.dataset()
@@ -95,6 +97,7 @@ def _fit_stores() -> None:
     from sensmap.localizers.linear import RidgeStatistics
 
     (estimator,) = shared.estimators(["linear"])
+    estimator.check_penalties()
     stores = _stores(FLAGS.store)
     made = stores[0].manifest
     estimator.set_params(features=made["features"])

@@ -7,8 +7,9 @@ Writes into --output
     features            a feature store (train/features.py) of the images to fit on
     localizer           the folder that every --localizer takes
     measured_features   a feature store of the images to measure on
-    result.json         CorLoc, its interval, by class, beside the constant boxes that are learned
-    table.md            from the same images; what it was made from, versions and configuration
+    result.json         CorLoc, its interval, by class, of the localizer and of the constant boxes
+                        that the same images teach; what it was made from, versions, configuration
+    table.md            the measures as tables
 A run that ended early, however it ended, goes on where it was with the same command. With
 --engine=beam Apache Beam does the work, on several processes or machines, with the same results:
     --engine=beam --beam_option=direct_num_workers=2 \
@@ -20,6 +21,7 @@ import importlib.metadata
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from absl import flags
 
@@ -55,7 +57,8 @@ def run(_: Sequence[str]) -> None:
     engine = engine_flags.engine()
     part = FLAGS.measured_part or ("all" if FLAGS.measured_split else "test")
     output = engine_flags.shared_folder(FLAGS.output)
-    shared.estimators(["linear"])  # refuses options that it does not have
+    (estimator,) = shared.estimators(["linear"])  # refuses options that it does not have
+    estimator.check_penalties()
     regression = shared.key_values("localizer_option")
     job = Job(
         output,
@@ -68,25 +71,26 @@ def run(_: Sequence[str]) -> None:
         ),
         {key: each for key, each in regression.items() if key != "features"},  # the store has them
     )
-    result = None if FLAGS.overwrite else stages.finished(job)
-    if result is None:
+    recorded: dict[str, Any] = {}
+
+    def record() -> dict[str, Any]:
         plan = job.fitted.plan()
         for line in dict.fromkeys((*plan.dataset.skipped, *job.measured.plan().dataset.skipped)):
             binaries.warn(f"{plan.dataset.name}: {line}")
-        record = {
-            "sanity": binaries.report_sanity(plan.extractor.method.classifier, plan.dataset),
-            "configuration": binaries.configuration(__name__),
-            "versions": _versions(),
-        }
-        try:
-            result = stages.run(job._replace(record=record), engine, FLAGS.overwrite)
-        except KeyboardInterrupt:
-            binaries.warn("interrupted; finished shards are kept, and the same command goes on")
-            sys.exit(130)
-        for each in result["skipped"][:20]:
-            binaries.warn(f"skipped {each['id']}: {each['reason']}")
-    else:
+        recorded["sanity"] = binaries.report_sanity(plan.extractor.method.classifier, plan.dataset)
+        recorded["configuration"] = binaries.configuration(__name__)
+        recorded["versions"] = _versions()
+        return recorded
+
+    try:
+        result = stages.run(job, engine, FLAGS.overwrite, record)
+    except KeyboardInterrupt:
+        binaries.warn("interrupted; finished shards are kept, and the same command goes on")
+        sys.exit(130)
+    if not recorded:
         print("It was finished before; --overwrite starts anew.")
+    for each in result["skipped"][:20]:
+        binaries.warn(f"skipped {each['id']}: {each['reason']}")
     print(f"\n{tables.as_text(measures.brief_table(result['rows']))}\n\n{FLAGS.output}/table.md")
 
 

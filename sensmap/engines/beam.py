@@ -4,9 +4,9 @@
     numbers ─ make shard ─────────────────── Measured ─ record
 
 Numbers of shards go in, and sums come out: a worker makes a shard in the folder that all see, and
-reads it there to add it up, so that features are never sent about. What is merged are `Learned`'s
-sums and `Measured`'s counts, in their own bytes. A piece that fails is run again, by runners that
-do so: what it had finished is there, and what it had begun is not.
+reads it there to add it up, so that features are never sent about. What is merged are `Learned`
+and `Measured`, in their own bytes: some hundred for each image. A piece that fails is run again, by
+runners that do so: what it had finished is there, and what it had begun is not.
 """
 
 from __future__ import annotations
@@ -23,16 +23,26 @@ from sensmap.engines import pieces
 from sensmap.engines.job import Job, StoreJob
 from sensmap.feature_store import Built, building
 
-logging.disable(logging.WARNING)  # Beam warns of each cloud's packages that are not there
+
+@contextlib.contextmanager
+def _no_warnings() -> Iterator[None]:
+    """Nothing is logged, up to warnings, while the block runs."""
+    before = logging.root.manager.disable
+    logging.disable(max(before, logging.WARNING))
+    try:
+        yield
+    finally:
+        logging.disable(before)
+
+
 try:
-    import apache_beam as beam
-    from apache_beam.options.pipeline_options import PipelineOptions
-    from apache_beam.runners.runner import create_runner
+    with _no_warnings():  # of each cloud's packages that are not there
+        import apache_beam as beam
+        from apache_beam.options.pipeline_options import PipelineOptions
+        from apache_beam.runners.runner import create_runner
 except ModuleNotFoundError:  # an extra; `Engine` says so
     beam = SimpleNamespace(coders=SimpleNamespace(Coder=object), CombineFn=object)
     PipelineOptions = None
-finally:
-    logging.disable(logging.NOTSET)
 
 # Needs nothing but Python. DirectRunner would first try to download another program, Prism.
 RUNNER = "FnApiRunner"
@@ -116,7 +126,7 @@ class Engine:
 
 
 class _Coder(beam.coders.Coder):
-    """The bytes of `pieces.Learned` or `pieces.Measured`, by which workers send sums about."""
+    """The bytes of `pieces.Learned` or `pieces.Measured`, by which workers send them about."""
 
     def __init__(self, kind: Any):
         self._kind = kind
@@ -212,14 +222,11 @@ def _options(runner: str, given: Sequence[str]) -> Any:
     options = PipelineOptions([f"--runner={runner}", *given])
     said = io.StringIO()
     try:
-        logging.disable(logging.WARNING)  # its own words on options that are unknown
-        with contextlib.redirect_stderr(said):
+        with _no_warnings(), contextlib.redirect_stderr(said):  # its own words on the unknown
             known = options.get_all_options()
             every = options.get_all_options(retain_unknown_options=True)
     except SystemExit:
         raise ValueError(f"Beam: {said.getvalue().strip().rpartition('error: ')[2]}.") from None
-    finally:
-        logging.disable(logging.NOTSET)
     # Job servers have options that are not known here.
     unknown = sorted(set(every) - set(known)) if kind in _ON_ONE_MACHINE else []
     if unknown:

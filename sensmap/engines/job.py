@@ -2,7 +2,8 @@
 
 Classifiers, data sets and compiled graphs do not go from machine to machine; a description that
 JSON can hold does. Each process loads what it describes once, whichever of its threads asks first,
-and refuses to work with a classifier, images or versions other than those of who described it.
+and refuses to work with a classifier, ids and classes of images, or versions other than those of
+who described it; pixels are not compared.
 """
 
 from __future__ import annotations
@@ -11,17 +12,16 @@ import contextlib
 import functools
 import json
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sensmap import classifiers, compute, datasets, localizers, maps, splits
+from sensmap import classifiers, compute, localizers, maps
 from sensmap.classifiers import Preprocessing
-from sensmap.datasets import Dataset
+from sensmap.dataset_parts import open_dataset
 from sensmap.feature_store import Plan, manifest
 from sensmap.pipeline import TRUTH, Extractor
 
-PARTS = ("train", "validation", "test")
 _FIRST = threading.RLock()
 
 
@@ -32,7 +32,7 @@ class StoreJob(NamedTuple):
         folder: of the store.
         classifier: the arguments of `sensmap.classifiers.load`; its source under ``"source"``, the
             preprocessing by its name or as of `Preprocessing.to_config`.
-        dataset: the arguments of `open_dataset`.
+        dataset: the arguments of `sensmap.dataset_parts.open_dataset`.
         maps: ``"name"`` and options of the map method.
         features: a module of `sensmap.features`, or None.
         readers: by their names the options of localizers that read maps on the host.
@@ -78,8 +78,8 @@ class StoreJob(NamedTuple):
         """The store by what is described, for a process that takes part in making it.
 
         Raises:
-            ValueError: if it was begun with another classifier, other images or settings, or this
-                process has other versions; with each difference.
+            ValueError: if it was begun with another classifier, other settings, or images of other
+                ids or classes, or this process has other versions; with each difference.
         """
         with _FIRST:
             return _joined(self.text)
@@ -122,41 +122,6 @@ class Job(NamedTuple):
         return {"fitted": self.fit_made_from(), "measured": self.measured.plan().described}
 
 
-def open_dataset(
-    name: str,
-    root: str | None = None,
-    split: str | None = None,
-    options: Mapping[str, Any] | None = None,
-    part: str = "all",
-    fractions: Sequence[float] = (0.75, 0.125, 0.125),
-    seed: int = 0,
-) -> Dataset:
-    """A data set, or a part of a random split of it.
-
-    Args:
-        name, root, split: as of `sensmap.datasets.load`.
-        options: what that data set takes besides.
-        part: ``"all"``, or one of `PARTS`.
-        fractions, seed: of the parts, as of `sensmap.splits.split`.
-
-    Raises:
-        ValueError, FileNotFoundError: as of `sensmap.datasets.load`.
-
-    >>> len(open_dataset("digits", options={"count": 16}, part="train"))
-    12
-    """
-    options = options or {}
-    try:
-        found = datasets.load(name, root, split, **options)
-    except TypeError as error:
-        given = ", ".join(f"{key}={value}" for key, value in options.items())
-        raise ValueError(f"{name} cannot use the options {given} ({error}).") from error
-    if part == "all":
-        return found
-    parts = splits.split(len(found), tuple(fractions), seed)
-    return found.select(parts[PARTS.index(part)])
-
-
 @functools.lru_cache(maxsize=2)
 def _extractor(text: str) -> Extractor:
     """By what stores of different images have in common, so that it is loaded and traced once."""
@@ -172,8 +137,9 @@ def _extractor(text: str) -> Extractor:
     options = dict(job.maps)
     method = maps.create(options.pop("name"), classifier, **options)
     readers = {name: localizers.create(name, **each) for name, each in job.readers.items()}
-    extractor = Extractor(method, job.features, readers, job.top_k)
-    return extractor.computed_by(strategy, job.jit_compile)
+    return Extractor(
+        *(method, job.features, readers, job.top_k), strategy=strategy, jit_compile=job.jit_compile
+    )
 
 
 @functools.lru_cache(maxsize=4)

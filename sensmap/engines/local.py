@@ -18,9 +18,7 @@ class Engine:
         Raises:
             ValueError, OSError: as of `sensmap.feature_store.build`.
         """
-        plan = store.plan()
-        with plan.writing(overwrite):
-            return building.built(plan, building.make_missing(plan))
+        return building.complete(store.plan(), overwrite)
 
     def localize(self, job: Job, fitted: pieces.Fitted | None) -> None:
         """Makes the stores, fits, and measures.

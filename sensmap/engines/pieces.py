@@ -6,7 +6,9 @@
     measured = Measured, over the shards of the images to measure on: `score`, `merge` in any order
     record(job, measured)                result.json and table.md
 
-Pieces pass on sums and boxes, no images, maps or features, and as bytes without pickle.
+Pieces pass on no images, maps or features, but sums, and what grows with the images: the ids and
+boxes to fit on, and the ids, labels and IoUs of those to measure on, some hundred bytes an image.
+They do so as bytes without pickle.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from sensmap import feature_store, files, splits
 from sensmap.engines.job import Job, StoreJob
 from sensmap.evaluation import baselines as constant
 from sensmap.evaluation import predictions
+from sensmap.feature_store import building
 from sensmap.localizer import LOCALIZER_FILE, Localizer, baselines, map_title, read_config
 from sensmap.localizers.linear import BoxRegressor, RidgeStatistics
 from sensmap.metrics.corloc import CorLoc
@@ -63,7 +66,12 @@ class Learned:
         self.images[number] = (table.ids, [each.tolist() for each in table.truths])
 
     def merge(self, other: Learned) -> None:
-        """Adds what another has added; no shard may be in both."""
+        """Adds what another has added.
+
+        Raises:
+            ValueError: if a shard is in both.
+        """
+        _refuse_twice(self.images, other.images)
         if other.statistics is None:
             return
         if self.statistics is None:
@@ -114,15 +122,19 @@ class Fitted(NamedTuple):
 
 
 def fit(job: Job, learned: Learned) -> Fitted:
-    """Fits the regression, and writes it as a folder that every --localizer takes."""
+    """Fits the regression, and writes it as a folder that every --localizer takes.
+
+    Raises:
+        ValueError: if no image could be used, or none has one box.
+    """
     plan = job.fitted.joined()
     regressor = BoxRegressor(features=str(job.fitted.features), **job.regression)
     in_order = [learned.images[number] for number in sorted(learned.images)]
     ids = [name for names, _ in in_order for name in names]
     truths = [np.reshape(each, (-1, 4)).astype(np.float32) for _, of in in_order for each in of]
-    if learned.statistics is None:
-        raise ValueError(f"No image of {plan.dataset.name} could be used.")
-    regressor.fit_statistics(learned.statistics)
+    if not ids:
+        building.refuse_empty(feature_store.open(job.fitted.folder))
+    regressor.fit_statistics(learned.statistics)  # type: ignore[arg-type]  # of a shard or more
     found = Fitted(regressor, baselines(truths))
     config = {
         "data": {
@@ -178,14 +190,19 @@ class Measured:
         return found
 
     def merge(self, other: Measured) -> None:
-        """Adds what was measured on other shards."""
+        """Adds what was measured on other shards.
+
+        Raises:
+            ValueError: if a shard is in both.
+        """
+        _refuse_twice(self.shards, other.shards)
         for name, metric in other.metrics.items():
             self.metrics.setdefault(name, CorLoc(metric.classes)).merge(metric)
         self.shards |= other.shards
 
     def to_bytes(self) -> bytes:
         """All of it; `from_bytes` reads it."""
-        metrics = {name: vars(metric) for name, metric in self.metrics.items()}
+        metrics = {name: metric.state() for name, metric in self.metrics.items()}
         return _packed([metrics, list(self.shards.items())], b"")
 
     @classmethod
@@ -193,26 +210,30 @@ class Measured:
         """What `to_bytes` gave."""
         (metrics, shards), _ = _unpacked(data)
         found = cls()
-        for name, counted in metrics.items():
-            found.metrics[name] = CorLoc(counted.pop("classes"))
-            vars(found.metrics[name]).update(counted)
+        found.metrics = {name: CorLoc.from_state(state) for name, state in metrics.items()}
         found.shards = dict(shards)
         return found
 
 
 def record(job: Job, measured: Measured) -> dict[str, Any]:
-    """Writes result.json and table.md; gives the result."""
+    """Writes result.json and table.md; gives the result.
+
+    Raises:
+        ValueError: if no image could be used.
+    """
+    if not any(each["ids"] for each in measured.shards.values()):
+        building.refuse_empty(feature_store.open(job.measured.folder))
     method = job.measured.joined().extractor.method
     regressor = Fitted.from_folder(job.localizer).regressor
     labelled = all(each["labelled"] for each in measured.shards.values())
     rows = []
-    for name, metric in measured.metrics.items():
-        row = {"method": name, **metric.result()}
+    of_fitted = {"maps": map_title(method), "localizer": regressor.title}
+    for title, metric in measured.metrics.items():
+        row = {"method": title, **metric.result()}
         if not labelled:
             row["by_class"] = []
-        rows.append(row | {"group": "baseline"})
-    del rows[-1]["group"]
-    rows[-1] |= {"maps": map_title(method), "localizer": regressor.title}
+        is_fitted = title == _title(job, regressor)
+        rows.append(row | (of_fitted if is_fitted else {"group": "baseline"}))
     in_order = [measured.shards[number] for number in sorted(measured.shards)]
     ids, skipped, dropped = (
         [each for of in in_order for each in of[key]] for key in ("ids", "skipped", "dropped")
@@ -252,6 +273,11 @@ def record(job: Job, measured: Measured) -> dict[str, Any]:
 
 def _title(job: Job, regressor: BoxRegressor) -> str:
     return f"{regressor.title} ({map_title(job.measured.joined().extractor.method)})"
+
+
+def _refuse_twice(shards: Mapping[int, Any], others: Mapping[int, Any]) -> None:
+    if both := sorted(shards.keys() & others.keys()):
+        raise ValueError(f"Parts of a run have the shard {both[0]} twice; merge each shard once.")
 
 
 def _saved(fitted: RidgeStatistics | BoxRegressor) -> bytes:

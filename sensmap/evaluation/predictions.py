@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,9 @@ from sensmap.pipeline import Extractor
 
 # Between the names of data sets that something was fitted on together.
 TOGETHER = " + "
+
+# Of these, several splits hold the same images under the same ids: what comes before the split.
+_ACROSS_SPLITS = re.compile(r"(cub|voc VOC\d{4})(?= |$)")
 
 # Images that a localizer is timed on.
 _TIMED = 8
@@ -232,8 +236,8 @@ def refuse_fitted(config: Mapping[str, Any], dataset: Dataset) -> None:
         ValueError: with their number and the first of them.
     """
     data = config.get("data", {})
-    of = data.get("dataset", "").split(TOGETHER)
-    if dataset.name not in of or not config.get("fitted_on_boxes_of"):
+    of = {_source(name) for name in data.get("dataset", "").split(TOGETHER)}
+    if _source(dataset.name) not in of or not config.get("fitted_on_boxes_of"):
         return
     both = sorted(set(data.get("ids", ())) & set(dataset.ids))
     if both:
@@ -241,3 +245,9 @@ def refuse_fitted(config: Mapping[str, Any], dataset: Dataset) -> None:
             f"{len(both)} of the {len(dataset)} images were used to fit the localizer, {both[0]!r} "
             "among them; choose another --split or --part, or --folds."
         )
+
+
+def _source(name: str) -> str:
+    """A data set's name, without its split where ids are the same in all splits."""
+    found = _ACROSS_SPLITS.match(name)
+    return found[0] if found else name

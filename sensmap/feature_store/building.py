@@ -66,6 +66,11 @@ def build(
     [(2, 152), (2, 152), (1, 152)]
     """
     plan = Plan(folder, extractor, dataset, class_of, shard_size, batch_size)
+    return complete(plan, overwrite)
+
+
+def complete(plan: Plan, overwrite: bool = False) -> Built:
+    """As `build`, for a store that is described already."""
     with plan.writing(overwrite):
         return built(plan, make_missing(plan))
 
@@ -92,9 +97,7 @@ def built(plan: Plan, made: Sequence[int]) -> Built:
         ValueError: if no image could be used.
     """
     store = FeatureStore(plan.folder)
-    if not len(store):
-        first = ": ".join(next(store.shards()).skipped[0])
-        raise ValueError(f"No image of {plan.dataset.name} could be used ({first}).")
+    refuse_empty(store)
     now = manifest.versions()
     return Built(
         store,
@@ -106,3 +109,14 @@ def built(plan: Plan, made: Sequence[int]) -> Built:
             if version != now.get(name) and made
         ],
     )
+
+
+def refuse_empty(store: FeatureStore) -> None:
+    """Sees that some image of a store that is whole could be used.
+
+    Raises:
+        ValueError: if none could, with the first one and why.
+    """
+    if not len(store):
+        first = ": ".join(next(store.shards()).skipped[0])
+        raise ValueError(f"No image of {store.manifest['data']['name']} could be used ({first}).")

@@ -45,6 +45,8 @@ def describe(
                 "batch_size": batch_size,
                 "shard_size": shard_size,
                 "shards": -(-len(dataset) // shard_size),
+                # XLA rounds otherwise.
+                **({"jit_compile": True} if extractor.jit_compile else {}),
             }
         )
     )
@@ -74,13 +76,22 @@ def differences(stored: Mapping[str, Any], given: Mapping[str, Any]) -> list[str
     >>> differences({"maps": {"name": "cam"}, "top_k": 0}, {"maps": {"name": "cam"}, "top_k": 5})
     ['top_k: stored 0, given 5']
     """
-    old, new = dict(_leaves(stored)), dict(_leaves(given))
-    counted = (key for key in {**old, **new} if not key.startswith(("numbers.", "versions.")))
+    old, new = _counted(stored), _counted(given)
     return [
         f"{key}: stored {old.get(key, 'nothing')}, given {new.get(key, 'nothing')}"
-        for key in counted
-        if key != "classifier.source" and old.get(key) != new.get(key)
+        for key in {**old, **new}
+        if old.get(key) != new.get(key)
     ]
+
+
+def identity(stored: Mapping[str, Any]) -> str:
+    """A short hash of what `differences` compares, by which a shard says whose it is.
+
+    >>> identity({"top_k": 0, "versions": {"numpy": "2.0"}}) == identity({"top_k": 0})
+    True
+    """
+    text = json.dumps(_counted(stored), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def read(folder: Path) -> dict[str, Any]:
@@ -99,6 +110,12 @@ def read(folder: Path) -> dict[str, Any]:
     if not isinstance(found, dict) or found.get("format") != FORMAT:
         raise ValueError(f"{path} does not describe a feature store of format {FORMAT}.")
     return found
+
+
+def _counted(described: Mapping[str, Any]) -> dict[str, Any]:
+    """What the numbers depend on, but for versions, which may be put together."""
+    told = ("numbers.", "versions.", "classifier.source")
+    return {key: each for key, each in _leaves(described) if not key.startswith(told)}
 
 
 def _leaves(value: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

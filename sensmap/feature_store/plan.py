@@ -71,11 +71,15 @@ class Plan:
         self._batch_size = batch_size
 
     @contextlib.contextmanager
-    def writing(self, overwrite: bool = False) -> Iterator[None]:
+    def writing(
+        self, overwrite: bool = False, forget: Callable[[], object] = lambda: None
+    ) -> Iterator[None]:
         """The folder is made and described, and nobody else's, while the block runs.
 
         Args:
             overwrite: start anew where there is a store, whatever it was made from.
+            forget: is called before shards that are there go, so that what was made of them can go
+                first.
 
         Raises:
             ValueError: if there is a store of something else, with each difference.
@@ -85,27 +89,31 @@ class Plan:
         """
         _make(self.folder)
         with lock.only_writer(self.folder):
-            self._prepare(overwrite)
+            self._prepare(overwrite, forget)
             yield
             self._clean()  # of what workers that died have left, whose shards others made
 
-    def check(self) -> None:
+    def check(self) -> str:
         """Sees that the folder is that of this store.
+
+        Returns:
+            By what its shards say that they belong to it, of `manifest.identity`.
 
         Raises:
             FileNotFoundError: if there is none: the folder was not made, or is not seen from here.
             ValueError: if it is one of something else, with each difference.
         """
-        differing = manifest.differences(manifest.read(self.folder), self.described)
-        if differing:
+        stored = manifest.read(self.folder)
+        if differing := manifest.differences(stored, self.described):
             raise ValueError(
                 f"{self.folder} is a feature store of something else ({'; '.join(differing)}); "
                 "choose another folder, or allow it to be overwritten."
             )
+        return manifest.identity(stored)
 
     def is_whole(self, number: int) -> bool:
-        """Whether a shard is there, and undamaged."""
-        return shards.damage(self.folder, number, self.count) is None
+        """Whether a shard is there, undamaged and of this store; raises as `check`."""
+        return shards.damage(self.folder, number, self.count, self.check()) is None
 
     def stamps(self) -> dict[int, int]:
         """When shards were finished, those that are, in nanoseconds by the file system's clock."""
@@ -119,35 +127,39 @@ class Plan:
         return range(len(self.dataset))[number * size : (number + 1) * size]
 
     def make(self, number: int, advance: Callable[[int], object] = lambda images: None) -> None:
-        """Makes a shard; it is there at once, with the same bytes whoever makes it.
+        """Makes a shard; it is there at once, with the same bytes whoever makes it, on equal
+        processors with the same versions and number of threads.
 
         Args:
             number: which.
             advance: is told how many images are done since it was last told.
 
         Raises:
+            FileNotFoundError, ValueError: as `check`, if the folder became that of something else.
             OSError: if it cannot be written.
         """
         block = self.dataset.select(self.images(number))
         images = extraction.rows(
             self.extractor, block, self._class_id_of, self._batch_size, advance
         )
-        shards.write(self.folder, number, self.count, images)
+        # Meanwhile another run may have begun the store anew, if who asked for the shard is dead.
+        shards.write(self.folder, number, self.count, self.check(), images)
 
-    def _prepare(self, overwrite: bool) -> None:
+    def _prepare(self, overwrite: bool, forget: Callable[[], object]) -> None:
         """Brings a folder to where shards can be added: described, and without rubbish."""
         self._clean()
         if (self.folder / manifest.FILE).exists() and not overwrite:
             self.check()
             return
         described = {**self.described, **manifest.information(self.extractor)}
+        forget()
         # The old manifest goes last: until then the folder can be told to be a store.
         shards.clear(self.folder)
         files.write_json(self.folder / manifest.FILE, described)
 
     def _clean(self) -> None:
         for leftover in _leftovers(self.folder).values():
-            leftover.unlink()
+            leftover.unlink(missing_ok=True)  # a worker may be just renaming it
 
 
 def _make(place: Path) -> None:

@@ -43,12 +43,15 @@ def index_name(number: int) -> str:
     return f"{number:05d}.json"
 
 
-def write(folder: Path, number: int, count: int, images: Sequence[Row | Skipped]) -> None:
+def write(
+    folder: Path, number: int, count: int, made_from: str, images: Sequence[Row | Skipped]
+) -> None:
     """Writes a shard, and when it is safely on the disk its index.
 
     Args:
         folder: of the store.
         number, count: which shard, of how many.
+        made_from: of `sensmap.feature_store.manifest.identity`.
         images: what it holds.
 
     Raises:
@@ -76,26 +79,26 @@ def write(folder: Path, number: int, count: int, images: Sequence[Row | Skipped]
             f"{target}: cannot be written ({reason}); the shards before it are kept, and the same "
             "command goes on from there."
         ) from error
-    files.write_json(folder / INDEX / index_name(number), _index(data, records))
+    files.write_json(folder / INDEX / index_name(number), _index(data, records, made_from))
 
 
-def read(folder: Path, number: int, count: int) -> list[Row | Skipped]:
+def read(folder: Path, number: int, count: int, made_from: str) -> list[Row | Skipped]:
     """The images of a shard, if it is as it was written.
 
     Raises:
-        ShardError: if it is missing or damaged.
+        ShardError: if it is missing, damaged, or that of a store of something else.
     """
-    records = _checked(folder, number, count)
+    records = _checked(folder, number, count, made_from)
     try:
         return [decode(record) for record in records]
     except ValueError as error:
         raise ShardError(f"it holds {error}") from None
 
 
-def damage(folder: Path, number: int, count: int) -> Damage | None:
+def damage(folder: Path, number: int, count: int, made_from: str) -> Damage | None:
     """What is wrong with a shard; None if nothing is."""
     try:
-        _checked(folder, number, count)
+        _checked(folder, number, count, made_from)
     except ShardError as error:
         return Damage(file_name(number, count), str(error))
     return None
@@ -108,7 +111,7 @@ def clear(folder: Path) -> None:
             path.unlink()
 
 
-def _checked(folder: Path, number: int, count: int) -> list[bytes]:
+def _checked(folder: Path, number: int, count: int, made_from: str) -> list[bytes]:
     """The records of a shard that is as its index says; their fields are not looked at."""
     path = folder / file_name(number, count)
     if not path.is_file():
@@ -121,6 +124,8 @@ def _checked(folder: Path, number: int, count: int) -> list[bytes]:
         recorded = None
     if not isinstance(recorded, dict):
         raise ShardError(f"its index, {INDEX}/{index_name(number)}, is damaged")
+    if recorded.get("made_from") != made_from:
+        raise ShardError("it was made for a feature store of something else")
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -131,7 +136,7 @@ def _checked(folder: Path, number: int, count: int) -> list[bytes]:
         raise ShardError("its SHA-256 is not that of its index")
     try:
         records = _frames(data)
-        agrees = recorded == _index(data, records)
+        agrees = recorded == _index(data, records, made_from)
     except (struct.error, ValueError):
         raise ShardError("it holds no records of a feature store") from None
     if not agrees:
@@ -139,7 +144,7 @@ def _checked(folder: Path, number: int, count: int) -> list[bytes]:
     return records
 
 
-def _index(data: bytes, records: Sequence[bytes]) -> dict[str, Any]:
+def _index(data: bytes, records: Sequence[bytes], made_from: str) -> dict[str, Any]:
     skipped = sum(map(is_skipped, records))
     return {
         "records": len(records),
@@ -147,6 +152,7 @@ def _index(data: bytes, records: Sequence[bytes]) -> dict[str, Any]:
         "skipped": skipped,
         "sha256": hashlib.sha256(data).hexdigest(),
         "bytes": len(data),
+        "made_from": made_from,
     }
 
 

@@ -77,7 +77,7 @@ class FeatureStore:
         """
         count = self.manifest["shards"]
         try:
-            images = read(self.folder, number, count)
+            images = read(self.folder, number, count, manifest.identity(self.manifest))
         except ShardError as error:
             raise ValueError(
                 f"{self.folder}: the shard {file_name(number, count)} cannot be used: "
@@ -88,7 +88,8 @@ class FeatureStore:
     def verify(self) -> list[Damage]:
         """The shards that are missing or damaged; all are read and compared with their indices."""
         count = self.manifest["shards"]
-        found = (damage(self.folder, number, count) for number in range(count))
+        made_from = manifest.identity(self.manifest)
+        found = (damage(self.folder, number, count, made_from) for number in range(count))
         return [each for each in found if each is not None]
 
     def _table(self, images: Sequence[Row | Skipped]) -> FeatureTable:

@@ -32,6 +32,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from numbers import Real
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -229,9 +230,7 @@ def fit(statistics: RidgeStatistics, penalties: Sequence[float]) -> Ridge:
         ValueError: for fewer than two images; for no penalties or some that are not positive; for
             several to choose from while all images are in one fold.
     """
-    chosen_from = np.asarray(penalties, np.float64)
-    if chosen_from.size == 0 or not (np.isfinite(chosen_from) & (chosen_from > 0)).all():
-        raise ValueError(f"Penalties must be positive numbers; received {tuple(penalties)}.")
+    chosen_from = checked(penalties)
     if statistics.images < 2:
         raise ValueError(
             "A regression needs two images with one box each; "
@@ -259,6 +258,24 @@ def fit(statistics: RidgeStatistics, penalties: Sequence[float]) -> Ridge:
         penalty=float(chosen_from[best]),
         errors=errors,
     )
+
+
+def checked(penalties: Sequence[float]) -> np.ndarray:
+    """Penalties that can be chosen from, ``(P,)`` float64.
+
+    Raises:
+        ValueError: for anything but a sequence of positive numbers, one or more.
+
+    >>> checked([1, 0.5]).tolist()
+    [1.0, 0.5]
+    """
+    is_row = isinstance(penalties, Sequence | np.ndarray) and len(penalties) > 0
+    if not is_row or not all(isinstance(each, Real) and 0 < each < np.inf for each in penalties):
+        raise ValueError(
+            f"Penalties must be positive numbers; received {penalties!r}, expected a list of them, "
+            "such as [0.1, 10.0]."
+        )
+    return np.array(penalties, np.float64)
 
 
 def scales(deviation: np.ndarray, largest: np.ndarray) -> np.ndarray:

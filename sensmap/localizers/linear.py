@@ -55,6 +55,14 @@ class BoxRegressor(RegressorMixin, BaseEstimator):
         self.features = features
         self.penalties = penalties
 
+    def check_penalties(self) -> None:
+        """Sees that there is something to choose from, before images are read.
+
+        Raises:
+            ValueError: if the penalties are not positive numbers.
+        """
+        _ridge.checked(self.penalties)
+
     def fit(self, maps, boxes, images=None) -> BoxRegressor:
         """Fits the regression.
 
@@ -66,8 +74,10 @@ class BoxRegressor(RegressorMixin, BaseEstimator):
             images: not needed; all localizers take them.
 
         Raises:
-            ValueError: for fewer than two images to learn from, or features that are not finite.
+            ValueError: for fewer than two images to learn from, features that are not finite, or
+                penalties that are not positive numbers.
         """
+        self.check_penalties()
         design = self._design(maps)
         positions, chosen = targets(boxes, len(design))
         design = design[positions]
@@ -91,7 +101,8 @@ class BoxRegressor(RegressorMixin, BaseEstimator):
             statistics: of the features that ``features`` names, and the boxes.
 
         Raises:
-            ValueError: for fewer than two images, or all in one fold.
+            ValueError: for fewer than two images, or all in one fold; for penalties that are not
+                positive numbers.
 
         >>> X = np.random.default_rng(0).normal(size=(50, 3))
         >>> statistics = RidgeStatistics(3)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -136,6 +137,39 @@ class CorLoc:
         self._ious += other._ious
         self._labels += other._labels
         self._unscored += other._unscored
+
+    def state(self) -> dict[str, Any]:
+        """All that was counted, fit for JSON; `from_state` goes on from it."""
+        return {
+            "classes": None if self.classes is None else list(self.classes),
+            "ious": list(self._ious),
+            "labels": list(self._labels),
+            "unscored": self._unscored,
+        }
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> CorLoc:
+        """What has counted as `state` said, or as JSON gives it back.
+
+        Raises:
+            ValueError: if it is no such state.
+
+        >>> metric = CorLoc(["cat"])
+        >>> metric.update([[0, 0, 1, 1]], [[[0, 0, 1, 0.75]]], [0])
+        >>> CorLoc.from_state(metric.state()).result() == metric.result()
+        True
+        """
+        try:
+            found = cls(state["classes"])
+            ious, labels, unscored = (state[key] for key in ("ious", "labels", "unscored"))
+            known = [label for label in labels if label is not None]
+            found._class_ids(known or None, len(known))
+            if len(ious) != len(labels) or not all(0 <= iou <= 1 for iou in ious) or unscored < 0:
+                raise ValueError("expected a label or None, and an IoU of 0 to 1, for each image")
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"This is no state of CorLoc ({error!r}).") from error
+        found._ious, found._labels, found._unscored = list(ious), list(labels), int(unscored)
+        return found
 
     def result(self) -> dict:
         """The numbers so far, fit for JSON.

@@ -1,11 +1,13 @@
 """The engine of Beam gives what the local one gives, and what a user gets wrong in one line."""
 
 import json
+import logging
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -76,15 +78,38 @@ def test_as_the_local_engine(engine, by_local, run_in, tmp_path, monkeypatch):
     assert stages.run(job, engine) == result
 
 
-def test_threads(engine, by_local, run_in, tmp_path):
+def test_threads(engine, by_local, run_in, tmp_path, monkeypatch):
+    make, at_once = pieces.make_shard, threading.Barrier(2, timeout=30)
+    waited = set()
+
+    def make_beside_another(store, number):
+        # The first shard of a thread waits for that of another one; alone it would be in vain.
+        if threading.get_ident() not in waited and len(waited) < 2:
+            waited.add(threading.get_ident())
+            at_once.wait()
+        return make(store, number)
+
+    monkeypatch.setattr(pieces, "make_shard", make_beside_another)
     job = run_in(tmp_path / "run")
     result = stages.run(job, of_workers("multi_threading"))
+    assert len(waited) == 2
     assert_same_run(job, result, *by_local)
 
 
-def test_processes(engine, by_local, run_in, tmp_path):
+def test_processes(engine, by_local, run_in, tmp_path, monkeypatch):
+    popen, workers = subprocess.Popen, []
+
+    def start(command, *arguments, **options):
+        process = popen(command, *arguments, **options)
+        if "sdk_worker_main" in str(command):
+            workers.append(process.pid)
+        return process
+
+    monkeypatch.setattr(subprocess, "Popen", start)
+    monkeypatch.setattr(pieces, "make_shard", None)  # in this process; theirs have their own
     job = run_in(tmp_path / "run")
     result = stages.run(job, of_workers("multi_processing"))
+    assert len(workers) >= 2
     assert_same_run(job, result, *by_local)
 
 
@@ -180,6 +205,19 @@ def test_options_that_beam_does_not_know(engine, capfd, runner, options, message
     with pytest.raises(ValueError, match=message):
         beam.Engine(runner, options)
     assert capfd.readouterr() == ("", "")
+
+
+def test_what_is_logged_stays_as_it_was(engine):
+    before = logging.root.manager.disable
+    try:
+        for level in (logging.INFO, logging.CRITICAL):
+            logging.disable(level)
+            beam.Engine()
+            with pytest.raises(ValueError, match="no option"):
+                beam.Engine(None, ["--direct_num_wrkers=2"])
+            assert logging.root.manager.disable == level
+    finally:
+        logging.disable(before)
 
 
 def test_job_servers_have_options_of_their_own(engine):

@@ -1,12 +1,16 @@
 """The pieces of a run, in any order and grouping, and what the parts of a run refuse."""
 
 import itertools
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from sensmap import classifiers, feature_store, files, splits
-from sensmap.engines import job as described
+from sensmap import classifiers, feature_store, splits
+from sensmap._opencv import cv2
+from sensmap.dataset_parts import open_dataset
+from sensmap.datasets import Dataset, Example, ExampleError, voc
 from sensmap.engines import local, pieces, stages
 from sensmap.feature_store import manifest
 from sensmap.localizer import Localizer, read_config
@@ -45,12 +49,12 @@ def test_sums_of_a_fit_in_any_order_and_grouping(by_local):
         assert parts.images == whole.images
 
 
-def test_counts_in_any_order_are_those_of_all_images_at_once(by_local):
+def test_counts_in_any_order_are_those_of_all_images_at_once(by_local, tmp_path):
     job, result = by_local
     localizer = Localizer.load(
         job.localizer, classifiers.load(job.fitted.classifier["source"], preprocessing="tf")
     )
-    digits = described.open_dataset(**job.measured.dataset)
+    digits = open_dataset(**job.measured.dataset)
     table = Extractor(localizer.method).extract(digits)
     expected = CorLoc(digits.classes)
     expected.update(localizer.estimator.predict(table.features), table.truths, table.labels)
@@ -65,12 +69,28 @@ def test_counts_in_any_order_are_those_of_all_images_at_once(by_local):
         assert by_class[0] == by_class[1]
     fitted = over_the_wire(pieces.Fitted.from_folder(job.localizer))
     scored = [pieces.Measured.score(job, fitted, number) for number in range(3)]
+    copied = job._replace(output=str(shutil.copytree(job.output, tmp_path / "run")))
     for order in itertools.permutations(range(3)):
         both = pieces.Measured()
         for number in order:
             both.merge(over_the_wire(scored[number]))
         both = over_the_wire(both)
-        assert pieces.record(job, both) == result
+        assert pieces.record(copied, both) == result
+
+
+def test_a_shard_is_in_one_part_only(by_local):
+    job, _ = by_local
+    learned = learned_of(job.fitted, [1, 3])
+    before = learned.to_bytes()
+    with pytest.raises(ValueError, match="have the shard 3 twice"):
+        learned.merge(learned_of(job.fitted, [3, 4]))
+    assert learned.to_bytes() == before
+    fitted = pieces.Fitted.from_folder(job.localizer)
+    measured = pieces.Measured.score(job, fitted, 2)
+    before = measured.to_bytes()
+    with pytest.raises(ValueError, match="have the shard 2 twice"):
+        measured.merge(pieces.Measured.score(job, fitted, 2))
+    assert measured.to_bytes() == before
 
 
 def test_the_localizer_is_that_of_a_fit_on_the_whole_store(by_local):
@@ -166,6 +186,131 @@ def test_images_that_were_fitted_on_are_not_measured_on(run_in, store_in, tmp_pa
     assert not (tmp_path / "run").exists()
 
 
+@pytest.fixture
+def photographs(tmp_path):
+    """Folders of images: ``train`` and ``test`` have files of the same names."""
+    for split, shade in (("train", 40), ("test", 200)):
+        for name in ("a.png", "b.png"):
+            place = tmp_path / "photographs" / split / name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            assert cv2.imwrite(str(place), np.full((20, 20, 3), shade, np.uint8))
+    return tmp_path / "photographs"
+
+
+def of_photographs(store_in, run_in, folder, root, fitted, measured):
+    stores = {
+        name: store_in(
+            folder / name,
+            dataset={"name": "image_folder", "root": str(root), **options},
+            class_of="predicted",
+        )
+        for name, options in (("fitted", fitted), ("measured", measured))
+    }
+    return run_in(folder, **stores)
+
+
+def test_files_of_the_same_name_in_two_splits_are_two_images(
+    run_in, store_in, photographs, tmp_path
+):
+    splits_of = [{"split": "train"}, {"split": "test"}]
+    job = of_photographs(store_in, run_in, tmp_path / "run", photographs, *splits_of)
+    stages._refuse_fitted(job)
+    again = of_photographs(store_in, run_in, tmp_path / "run", photographs, *splits_of[:1] * 2)
+    refused("2 of the 2 images to measure on are fitted on, 'a.png' among them", again)
+
+
+def test_splits_of_other_names_that_share_images(run_in, store_in, tmp_path, monkeypatch):
+    # As VOC's trainval and val: names that differ, and the same files.
+    def load(root, split=None):
+        first = {"trainval": 0, "val": 2}[split]
+        ids = [f"00000{place}" for place in range(first, 5)]
+
+        def read(place):
+            if ids[place] == "000002":
+                raise ExampleError("its annotation is damaged")
+            return Example(ids[place], Path(root, ids[place]))
+
+        return Dataset(f"voc VOC2007 {split}", ["cat"], ids, read)
+
+    monkeypatch.setattr(voc, "load", load)
+    stores = [
+        store_in(
+            tmp_path / split,
+            dataset={"name": "voc", "root": "/voc", "split": split},
+            class_of="predicted",
+        )
+        for split in ("trainval", "val")
+    ]
+    job = run_in(tmp_path / "run", fitted=stores[0], measured=stores[1])
+    refused("3 of the 3 images to measure on are fitted on, '000002' among them", job)
+    elsewhere = stores[1]._replace(dataset={**stores[1].dataset, "root": "/other"})
+    stages._refuse_fitted(job._replace(measured=elsewhere))
+
+
+@pytest.mark.parametrize(
+    ("which", "folder"), [("fitted", "features"), ("measured", "measured_features")]
+)
+def test_no_image_could_be_used(run_in, store_in, tmp_path, which, folder):
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "a.png").write_bytes(b"no image")
+    unreadable = store_in(
+        tmp_path / "run" / folder,
+        dataset={"name": "image_folder", "root": str(broken)},
+        class_of="predicted",
+    )
+    job = run_in(tmp_path / "run", **{which: unreadable})
+    message = r"^No image of image_folder broken could be used \(a\.png: .*\)\.$"
+    refused(message, job)
+    assert not job.result.exists()
+    refused(message, job)  # again, with shards that are there
+
+
+def test_what_a_killed_run_was_writing_goes(by_local, run_in, tmp_path):
+    expected, result = by_local
+    job = run_in(tmp_path / "run")
+    left = [tmp_path / "run" / f".{name}.0a1b.partial" for name in ("localizer", "result.json")]
+    left[0].mkdir(parents=True)
+    (left[0] / "localizer.npz").write_bytes(b"half")
+    left[1].write_text("{")
+    for name in ("features", "measured_features"):
+        shutil.copytree(Path(expected.output, name), tmp_path / "run" / name)
+    assert stages.run(job, local.Engine()) == result
+    assert not any(path.exists() for path in left)
+    (tmp_path / "run" / "film.partial").write_text("!")
+    refused("holds other things .film.partial", job)
+
+
+def test_an_old_result_goes_before_its_stores(by_local, tmp_path, monkeypatch):
+    output = Path(shutil.copytree(by_local[0].output, tmp_path / "run"))
+    job = by_local[0]._replace(
+        output=str(output),
+        fitted=by_local[0].fitted._replace(folder=str(output / "features")),
+        measured=by_local[0].measured._replace(folder=str(output / "measured_features")),
+    )
+
+    def stop(*_):
+        raise Interrupted
+
+    monkeypatch.setattr(feature_store.plan.shards, "clear", stop)
+    with pytest.raises(Interrupted):
+        stages.run(job, local.Engine(), overwrite=True)
+    assert not job.result.exists()
+    assert not job.localizer.exists()
+    assert sorted(job.fitted.plan().stamps()) == list(range(5))
+
+
+def test_what_is_recorded_is_asked_for_once_there_is_something_to_do(by_local):
+    job, result = by_local
+
+    def never():
+        raise Interrupted
+
+    assert stages.run(job, None, record=never) == result
+    with pytest.raises(Interrupted):
+        stages.run(job, None, overwrite=True, record=never)
+
+
 def test_a_run_of_something_else_is_refused(by_local, store_in):
     job, _ = by_local
     folder = job.result.parent / "features"
@@ -208,23 +353,11 @@ def test_a_worker_that_means_another_store(by_local, store_in, tmp_path):
         pieces.make_shard(store_in(folder, versions=there), 0)
 
 
-def test_without_classes_there_is_no_table_of_them(by_local, run_in):
+def test_without_classes_there_is_no_table_of_them(by_local, tmp_path):
     job, _ = by_local
     fitted = pieces.Fitted.from_folder(job.localizer)
     measured = pieces.Measured.score(job, fitted, 0)
     measured.shards[0]["labelled"] = False
-    kept = files.read_json(job.result)
-    assert pieces.record(job, measured)["rows"][-1]["by_class"] == []
-    files.write_json(job.result, kept)
-
-
-@pytest.mark.parametrize("part", ["train", "validation", "test"])
-def test_parts_of_a_data_set(part):
-    found = described.open_dataset("digits", options={"count": 16}, part=part, seed=3)
-    places = splits.split(16, seed=3)[described.PARTS.index(part)]
-    assert list(found.ids) == [f"train-0-{place:06d}" for place in places]
-
-
-def test_options_that_a_data_set_cannot_use():
-    with pytest.raises(ValueError, match="digits cannot use the options count=ten"):
-        described.open_dataset("digits", options={"count": "ten"})
+    copied = job._replace(output=str(shutil.copytree(job.output, tmp_path / "run")))
+    assert pieces.record(copied, measured)["rows"][-1]["by_class"] == []
+    assert "| Class |" not in (tmp_path / "run" / "table.md").read_text()

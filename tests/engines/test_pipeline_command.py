@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import re
 import subprocess
 import sys
@@ -11,6 +12,14 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 HAS_BEAM = importlib.util.find_spec("apache_beam") is not None
+DESCRIBE = """
+import sys
+from absl import flags
+from sensmap import engine_flags
+from train import pipeline
+flags.FLAGS(["pipeline", *sys.argv[1:]])
+print(engine_flags.store_job("run", ["linear"]).text)
+"""
 DATA = ("--dataset=digits", "--split=fit", "--dataset_option=count=40")
 CASES = {
     "no data set": ((), "--dataset is needed"),
@@ -51,6 +60,18 @@ CASES = {
         (*DATA, "--localizer_option=components=3"),
         "linear has no option 'components'; there is features, penalties",
     ),
+    "a negative penalty": (
+        (*DATA, "--localizer_option=penalties=[-1]"),
+        r"Penalties must be positive numbers; received \[-1\]",
+    ),
+    "one penalty": (
+        (*DATA, "--localizer_option=penalties=5"),
+        "Penalties must be positive numbers; received 5, expected a list",
+    ),
+    "a set of penalties": (
+        (*DATA, "--localizer_option=penalties={1}"),
+        r"Penalties must be positive numbers; received \{1\}",
+    ),
     "data set": (("--dataset=nope",), "no 'nope' among the datasets"),
     "a folder with other things": ((*DATA, "--output={place}"), "holds other things .precious"),
     "an object store": ((*DATA, "--output=gs://bucket/run"), "^error: gs://bucket/run is not in a"),
@@ -66,7 +87,7 @@ def answers(model, tmp_path_factory):
     cases = [
         [
             *(f"--classifier={model}", "--preprocessing=tf", f"--output={place / 'new'}"),
-            *(each.format(place=place) for each in arguments),
+            *(each.replace("{place}", str(place)) for each in arguments),
         ]
         for arguments, _ in CASES.values()
     ]
@@ -85,3 +106,31 @@ def test_one_clear_line(answers, case):
     assert end.startswith("error: ")
     assert "\n" not in end
     assert re.search(message, end), end
+
+
+def test_files_are_described_for_processes_of_other_folders(tmp_path):
+    for folder in ("imagenet", "names", "sbd", "Main", "voc"):
+        (tmp_path / folder).mkdir()
+    for file in ("resnet.weights.h5", "names.txt"):
+        (tmp_path / file).write_text("")
+
+    def described(*arguments):
+        common = ("--classifier=ResNet50", "--dataset=voc", "--root=voc")
+        command = [sys.executable, "-c", DESCRIBE, *common, *arguments]
+        path = os.environ | {"PYTHONPATH": str(ROOT)}
+        said = subprocess.run(
+            command, cwd=tmp_path, env=path, check=True, capture_output=True, text=True
+        )
+        return json.loads(said.stdout)
+
+    options = ("--dataset_option=sbd=sbd", "--dataset_option=image_set=Main")
+    job = described("--weights=imagenet", "--class_names=names", *options)
+    assert job["classifier"]["source"] == "ResNet50"
+    assert job["classifier"]["weights"] == "imagenet"
+    assert job["classifier"]["class_names"] == "names"
+    assert job["dataset"]["root"] == f"{tmp_path}/voc"
+    assert job["dataset"]["options"] == {"sbd": f"{tmp_path}/sbd", "image_set": "Main"}
+    assert job["folder"] == f"{tmp_path}/run"
+    job = described("--weights=resnet.weights.h5", "--class_names=names.txt")
+    assert job["classifier"]["weights"] == f"{tmp_path}/resnet.weights.h5"
+    assert job["classifier"]["class_names"] == f"{tmp_path}/names.txt"

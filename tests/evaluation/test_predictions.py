@@ -85,6 +85,28 @@ def test_images_that_a_localizer_was_fitted_on(ids, name, fitted, is_refused):
         predictions.refuse_fitted(config, dataset)
 
 
+@pytest.mark.parametrize(
+    ("name", "fitted_on", "is_refused"),
+    [
+        ("voc VOC2007 val", "voc VOC2007 trainval", True),
+        ("voc VOC2007", "digits fit + voc VOC2007 val", True),  # one of several, and no split
+        ("voc VOC2012 val", "voc VOC2007 val", False),
+        ("voc photos test", "voc photos train", False),  # loose files, named alike in two folders
+        ("cub test", "cub all", True),
+        ("image_folder test", "image_folder train", False),
+    ],
+)
+def test_splits_that_share_images(name, fitted_on, is_refused):
+    config = {"data": {"dataset": fitted_on, "ids": ["image1"]}, "fitted_on_boxes_of": 1}
+    dataset = a_dataset(a_table([LEFT] * 3))
+    dataset.name = name
+    if is_refused:
+        with pytest.raises(ValueError, match="1 of the 3 images were used to fit"):
+            predictions.refuse_fitted(config, dataset)
+    else:
+        predictions.refuse_fitted(config, dataset)
+
+
 def test_a_localizer_that_records_no_data_is_not_refused():
     predictions.refuse_fitted({}, a_dataset(a_table([LEFT])))
 

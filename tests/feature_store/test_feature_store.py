@@ -269,6 +269,49 @@ def test_a_device_that_is_really_full_is_told_of(monkeypatch, extractor, tmp_pat
         feature_store.build(tmp_path / "new", extractor, DIGITS)
 
 
+def test_a_store_that_became_another_while_a_shard_was_made(extractor, store, tmp_path):
+    def read(place):
+        if not overwritten:
+            overwritten.append(True)
+            feature_store.build(store, extractor, DIGITS, "predicted", 3, 2, overwrite=True)
+        return DIGITS[place]
+
+    overwritten = []
+    watching = Dataset(DIGITS.name, DIGITS.classes, DIGITS.ids, read)
+    late = feature_store.Plan(store, extractor, watching, shard_size=3, batch_size=2)
+    with pytest.raises(ValueError, match="class_of: stored predicted, given truth"):
+        late.make(0)
+    feature_store.build(tmp_path / "new", extractor, DIGITS, "predicted", 3, 2)
+    assert content(store) == content(tmp_path / "new")
+    with pytest.raises(ValueError, match="class_of: stored predicted, given truth"):
+        late.is_whole(0)
+
+
+def test_shards_of_a_store_with_other_settings_are_made_again(extractor, built, tmp_path):
+    feature_store.build(tmp_path / "new", extractor, DIGITS, "predicted", 3, 2)
+    expected = content(tmp_path / "new")
+    for name in (SHARDS[1], "index/00001.json"):  # by a process that meant the former store
+        shutil.copy(built / name, tmp_path / "new" / name)
+    (damage,) = feature_store.open(tmp_path / "new").verify()
+    assert damage == (SHARDS[1], "it was made for a feature store of something else")
+    result = feature_store.build(tmp_path / "new", extractor, DIGITS, "predicted", 3, 2)
+    assert result.made == [SHARDS[1]]
+    assert content(tmp_path / "new") == expected
+
+
+def test_a_leftover_that_is_renamed_while_it_is_cleaned_up(extractor, store, monkeypatch):
+    (store / f".{SHARDS[0]}.0a.partial").write_bytes(b"half")
+    unlink = Path.unlink
+
+    def late(path, **options):
+        if path.name.startswith(".features"):
+            unlink(path)
+        unlink(path, **options)
+
+    monkeypatch.setattr(Path, "unlink", late)
+    assert feature_store.build(store, extractor, DIGITS, shard_size=3, batch_size=2).taken_over == 4
+
+
 # --- Refusals ---
 
 
@@ -297,8 +340,18 @@ def test_a_device_that_is_really_full_is_told_of(monkeypatch, extractor, tmp_pat
             {"extractor": lambda: Extractor(maps.create("gradient", classifier(seed=1)))},
             ["classifier.fingerprint: stored "],
         ),
+        (
+            {
+                "extractor": lambda: Extractor(
+                    maps.create("gradient", classifier(), layers=["pixels", "conv2"]),
+                    top_k=2,
+                    jit_compile=True,
+                )
+            },
+            ["(jit_compile: stored nothing, given True)"],
+        ),
     ],
-    ids=["batches", "shards", "class", "images", "maps", "weights"],
+    ids=["batches", "shards", "class", "images", "maps", "weights", "compiler"],
 )
 def test_a_store_of_something_else(extractor, store, changed, expected):
     before = content(store)
@@ -406,11 +459,17 @@ def recount(path):
     files.write_json(path, {**index, "images": 1})
 
 
+def of_another_store(path):
+    """A shard that is whole, but made with other settings."""
+    files.write_json(path, {**files.read_json(path), "made_from": "0" * 16})
+
+
 def swap_content(path):
     """A file with a fitting index that is no shard."""
     path.write_bytes(b"other")
+    index = path.parent / "index" / "00002.json"
     of_other = {"sha256": hashlib.sha256(b"other").hexdigest(), "bytes": 5}
-    files.write_json(path.parent / "index" / "00002.json", of_other)
+    files.write_json(index, {**files.read_json(index), **of_other})
 
 
 DAMAGE = {
@@ -421,6 +480,7 @@ DAMAGE = {
     "broken index": (lambda path: path.write_text('{"rec'), "index/00002.json", "is damaged"),
     "other JSON": (lambda path: path.write_text("5"), "index/00002.json", "is damaged"),
     "index that lies": (recount, "index/00002.json", "other records than its index says"),
+    "other store": (of_another_store, "index/00002.json", "made for a feature store of something"),
     "other file": (swap_content, SHARDS[2], "it holds no records of a feature store"),
 }
 

@@ -386,11 +386,23 @@ def test_in_one_fold_no_penalty_can_be_chosen():
     assert np.isnan(found.errors).tolist() == [True]
 
 
-@pytest.mark.parametrize("penalties", [[], [0.0], [1.0, -1.0], [np.nan], [np.inf]])
+@pytest.mark.parametrize(
+    "penalties",
+    [[], [0.0], [1.0, -1.0], [np.nan], [np.inf], 5, {1}, "all", ["1"], [[1.0], [2.0]], None],
+    ids=str,
+)
 def test_penalties_are_positive(penalties):
     z = RNG.normal(size=(30, 2))
-    with pytest.raises(ValueError, match="Penalties must be positive numbers; received"):
-        fit(added(z, boxes_for(z)), penalties)
+    boxes, regressor = boxes_for(z), BoxRegressor(penalties=penalties)
+    statistics = added(z, boxes)
+    for given_to in (
+        lambda: fit(statistics, penalties),
+        lambda: regressor.fit(z, boxes),
+        lambda: regressor.fit_statistics(statistics),
+        regressor.check_penalties,
+    ):
+        with pytest.raises(ValueError, match="Penalties must be positive numbers; received"):
+            given_to()
 
 
 @pytest.mark.parametrize(("size", "folds"), [(0, 5), (3, 1)])

@@ -144,3 +144,49 @@ def test_what_does_not_fit_is_refused_and_not_counted(predicted, truths, labels,
 def test_other_classes_cannot_be_merged():
     with pytest.raises(ValueError, match="same classes"):
         CorLoc(["ant"]).merge(CorLoc(["bee"]))
+
+
+STATE = {"classes": ["ant", "bee"], "ious": [0.5, 0.25], "labels": [1, None], "unscored": 1}
+
+
+def test_a_state_is_gone_on_from():
+    metric = CorLoc(["ant", "bee"])
+    metric.update([WHOLE, WHOLE], [[[0, 0, 1, 0.5]], []], [1, 0])
+    metric.update([WHOLE], [[[0, 0, 0.5, 0.5]]])
+    assert metric.state() == STATE
+    again = CorLoc.from_state(json.loads(json.dumps(STATE)))
+    for each in (metric, again):
+        each.update([WHOLE], [[WHOLE]], [0])
+    assert again.result() == metric.result()
+    again.merge(metric)  # of the same classes
+    assert STATE["ious"] == [0.5, 0.25]
+
+
+def test_a_state_without_classes():
+    metric = CorLoc()
+    metric.update([WHOLE], [[WHOLE]], [12])
+    assert CorLoc.from_state(metric.state()).result() == metric.result()
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"ious": [0.5]},
+        {"ious": [0.5, 1.5]},
+        {"ious": [0.5, float("nan")]},
+        {"ious": ["a", "b"]},
+        {"labels": [2, None]},
+        {"labels": [0.5, None]},
+        {"unscored": -1},
+        {"unscored": None},
+    ],
+)
+def test_other_things_are_no_state(changed):
+    with pytest.raises(ValueError, match="This is no state of CorLoc"):
+        CorLoc.from_state({**STATE, **changed})
+
+
+@pytest.mark.parametrize("key", STATE)
+def test_a_state_is_all_of_it(key):
+    with pytest.raises(ValueError, match=f"This is no state of CorLoc .*{key}"):
+        CorLoc.from_state({name: each for name, each in STATE.items() if name != key})
