@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tensorflow as tf
 
-from sensmap.maps import _folding, _layers, _rectifiers, _strided
+from sensmap.maps import _concatenated, _folding, _layers, _rectifiers, _strided
 from sensmap.maps._base import Choice, Sensitivity, given
 
 if TYPE_CHECKING:
@@ -164,6 +164,7 @@ class Derivatives:
                 backward, watch = context.enter_context(tape).gradient, tape.watch
             else:
                 context.enter_context(_strided.rewritten())
+                context.enter_context(_concatenated.rewritten())
                 context.enter_context(_folding.folded(self._classifier.model, needed))
 
             def heard(layer, _, output):
